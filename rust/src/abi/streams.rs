@@ -1,0 +1,246 @@
+//! `barter_streams`: a set of streams.
+
+use super::{
+    barter_status, barter_stream, call, copy_out, deadline, free, live, name, pointer, put, text,
+};
+use crate::{
+    feed::exchange,
+    handle,
+    status::{Error, Result, Status},
+    streams::Streams,
+    subscription::SubKind,
+};
+use std::{
+    ffi::{c_char, c_int},
+    os::fd::IntoRawFd,
+    sync::Arc,
+};
+
+/// A set of streams. Opaque: the pointer is a key and is never dereferenced.
+#[allow(non_camel_case_types)]
+pub struct barter_streams(());
+
+/// Parses and checks a request, begins to open its connections, and returns at once with the set in `*out`.
+///
+/// `json`: `{"batches": [[{"exchange", "base", "quote", "instrument_kind", "kind", "name_exchange"}]], "options": {}}`.
+/// Each batch opens its own connection per exchange and kind; all connections of an exchange and kind end in one
+/// stream; a subscription repeated anywhere is opened once. Unknown keys are errors that name their path.
+///
+/// Ownership: the caller frees `*out` with `barter_streams_free`; NULL on failure.
+/// Errors: `BARTER_INVALID_JSON`, `_INVALID_OPTION`, `_NO_SUBSCRIPTIONS`, `_UNKNOWN_EXCHANGE`, `_UNKNOWN_KIND`,
+/// `_UNSUPPORTED`, `_INVALID_INSTRUMENT`, `_INVALID_UTF8`, `_NULL_POINTER`.
+/// Threads: any.
+///
+/// # Safety
+/// `json` is valid for reads of `len` bytes, `out` for a write.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn barter_streams_start(
+    json: *const c_char,
+    len: usize,
+    out: *mut *mut barter_streams,
+) -> barter_status {
+    call(|| {
+        // SAFETY: the caller vouches for the pointers.
+        unsafe {
+            put(out, "out", std::ptr::null_mut())?;
+            let streams = Streams::start(text(json, len, "json")?)?;
+            put(out, "out", pointer(handle::insert(streams)?))?;
+        }
+        Ok(Status::Ok)
+    })
+}
+
+/// Waits until every connection is open: OK, or the failure, as often as asked; `BARTER_TIMEOUT` after `timeout_ns`
+/// (negative: for ever, 0: only looks).
+///
+/// Ownership: nothing changes hands.
+/// Errors: `BARTER_CONNECT_FAILED`, `_HANDSHAKE_TIMEOUT`, `_SUBSCRIPTION_REFUSED`, `_SNAPSHOT_FAILED`,
+/// `_HANDLE_CLOSED`, `_INVALID_HANDLE`. Threads: any.
+#[unsafe(no_mangle)]
+pub extern "C" fn barter_streams_wait(
+    streams: *mut barter_streams,
+    timeout_ns: i64,
+) -> barter_status {
+    call(|| wait(&*live::<Streams, _>(streams)?, timeout_ns))
+}
+
+/// `barter_streams_start` and `barter_streams_wait` in a row; a set that is not open within `timeout_ns` is freed.
+///
+/// Ownership: the caller frees `*out` with `barter_streams_free`; NULL on any status but OK.
+/// Errors: those of both, `BARTER_TIMEOUT` when the time was up. Threads: any.
+///
+/// # Safety
+/// As for `barter_streams_start`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn barter_streams_init(
+    json: *const c_char,
+    len: usize,
+    timeout_ns: i64,
+    out: *mut *mut barter_streams,
+) -> barter_status {
+    call(|| {
+        // SAFETY: the caller vouches for the pointers.
+        unsafe {
+            put(out, "out", std::ptr::null_mut())?;
+            let streams = Streams::start(text(json, len, "json")?)?;
+            let status = wait(&streams, timeout_ns)?;
+            if status == Status::Ok {
+                put(out, "out", pointer(handle::insert(streams)?))?;
+            }
+            Ok(status)
+        }
+    })
+}
+
+fn wait(streams: &Streams, timeout_ns: i64) -> Result<Status> {
+    Ok(match streams.wait(deadline(timeout_ns))? {
+        true => Status::Ok,
+        false => Status::Timeout,
+    })
+}
+
+/// Takes a stream out of the set: of one kind (`BARTER_SUB_*`) and one exchange, or with `exchange` NULL all that is
+/// left of the kind merged into one, or with `BARTER_SUB_ALL` and NULL all that is left.
+///
+/// Ownership: the caller frees `*out` with `barter_stream_free`; it lives on when the set is freed. NULL on any status
+/// but OK.
+/// Errors: `BARTER_NOT_FOUND` where it is absent or nothing is left, `_NOT_READY`, `_UNKNOWN_EXCHANGE`,
+/// `_UNKNOWN_KIND`, `_HANDLE_CLOSED`, `_INVALID_HANDLE`, `_NULL_POINTER`, or why the set failed to open.
+/// Threads: any; of racing calls exactly one gets each stream.
+///
+/// # Safety
+/// `exchange` is NULL or NUL-terminated, `out` valid for a write.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn barter_streams_select(
+    streams: *mut barter_streams,
+    sub_kind: u8,
+    exchange: *const c_char,
+    out: *mut *mut barter_stream,
+) -> barter_status {
+    call(|| {
+        // SAFETY: the caller vouches for the pointers.
+        unsafe { put(out, "out", std::ptr::null_mut()) }?;
+        let streams = live::<Streams, _>(streams)?;
+        let kind = match sub_kind {
+            0 => None,
+            number => Some(kind_of(number)?),
+        };
+        let exchange = if exchange.is_null() {
+            None
+        } else {
+            // SAFETY: not NULL, and the caller vouches for the rest.
+            Some(exchange::named(unsafe { name(exchange, "exchange") }?)?)
+        };
+        let Some(stream) = streams.select(kind, exchange)? else {
+            return Ok(Status::NotFound);
+        };
+        // SAFETY: the caller vouches for the pointer.
+        unsafe { put(out, "out", pointer(handle::insert(stream)?)) }?;
+        Ok(Status::Ok)
+    })
+}
+
+/// The kind of a `BARTER_SUB_*` number.
+pub(super) fn kind_of(number: u8) -> Result<SubKind> {
+    SubKind::from_number(number).ok_or_else(|| {
+        Error::new(
+            Status::UnknownKind,
+            format!("no subscription kind has the number {number}"),
+        )
+    })
+}
+
+/// Copies the instruments as a JSON array in the order of their indices, as `barter_last_error_message` copies:
+/// index, exchange, base, quote, instrument_kind, name_exchange, amount_unit. An index keeps its meaning for ever.
+///
+/// Ownership: the caller's buffer. Errors: `BARTER_INVALID_HANDLE`, `_NULL_POINTER`. Threads: any.
+///
+/// # Safety
+/// `buf` is valid for writes of `cap` bytes, `len` for a write.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn barter_streams_instruments(
+    streams: *mut barter_streams,
+    buf: *mut c_char,
+    cap: usize,
+    len: *mut usize,
+) -> barter_status {
+    call(|| {
+        let json = live::<Streams, _>(streams)?.instruments().to_json();
+        // SAFETY: the caller vouches for the pointers.
+        unsafe { copy_out(&json, buf, cap, len) }?;
+        Ok(Status::Ok)
+    })
+}
+
+/// Copies what is left to select as a JSON array of `{"exchange", "kind"}`.
+///
+/// Ownership: the caller's buffer. Errors: `BARTER_INVALID_HANDLE`, `_NULL_POINTER`. Threads: any.
+///
+/// # Safety
+/// `buf` is valid for writes of `cap` bytes, `len` for a write.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn barter_streams_list(
+    streams: *mut barter_streams,
+    buf: *mut c_char,
+    cap: usize,
+    len: *mut usize,
+) -> barter_status {
+    call(|| {
+        let left = live::<Streams, _>(streams)?.left();
+        let left: Vec<_> = left
+            .iter()
+            .map(|(exchange, kind)| serde_json::json!({"exchange": exchange, "kind": kind.name()}))
+            .collect();
+        let json = serde_json::Value::from(left).to_string();
+        // SAFETY: the caller vouches for the pointers.
+        unsafe { copy_out(&json, buf, cap, len) }?;
+        Ok(Status::Ok)
+    })
+}
+
+/// A descriptor that is readable when `barter_streams_wait` would not wait. Never read it.
+///
+/// Ownership: the caller closes `*fd`. Errors: `BARTER_INVALID_HANDLE`, `_NULL_POINTER`, `_INTERNAL` where the process
+/// has no descriptors left. Threads: any.
+///
+/// # Safety
+/// `fd` is valid for a write.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn barter_streams_ready_fd(
+    streams: *mut barter_streams,
+    fd: *mut c_int,
+) -> barter_status {
+    call(|| {
+        // SAFETY: the caller vouches for the pointer.
+        unsafe { put(fd, "fd", -1) }?;
+        let ready = live::<Streams, _>(streams)?.ready_fd()?;
+        // SAFETY: as above.
+        unsafe { put(fd, "fd", ready.into_raw_fd()) }?;
+        Ok(Status::Ok)
+    })
+}
+
+/// Cancels an initialisation and closes what was not selected; streams selected before go on. The handle stays until
+/// it is freed.
+///
+/// Ownership: nothing changes hands. Errors: `BARTER_INVALID_HANDLE`, `_NULL_POINTER`. Threads: any.
+#[unsafe(no_mangle)]
+pub extern "C" fn barter_streams_close(streams: *mut barter_streams) -> barter_status {
+    call(|| {
+        live::<Streams, _>(streams)?.close();
+        Ok(Status::Ok)
+    })
+}
+
+/// Closes the set and frees its handle. NULL is OK; a freed one gives `BARTER_INVALID_HANDLE` and changes nothing.
+///
+/// Ownership: the handle is gone. Threads: any; waits in other threads end with `BARTER_HANDLE_CLOSED`.
+#[unsafe(no_mangle)]
+pub extern "C" fn barter_streams_free(streams: *mut barter_streams) -> barter_status {
+    free::<Streams>(streams.addr() as u64, Streams::close)
+}
+
+/// Keeps a set alive under a new handle.
+pub(super) fn insert(streams: Arc<Streams>) -> Result<*mut barter_streams> {
+    Ok(pointer(handle::insert(streams)?))
+}

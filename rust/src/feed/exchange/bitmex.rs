@@ -1,0 +1,95 @@
+//! BitMEX: market names, acknowledgements, which come one a topic, and control frames.
+
+use super::{AmountUnit, Exchange, InstrumentClass, joined_upper};
+use crate::feed::venue::{Accepted, Meaning, Venue, subscription_id};
+use barter_data::exchange::bitmex::Bitmex;
+use barter_instrument::{
+    exchange::ExchangeId, instrument::market_data::kind::MarketDataInstrumentKind,
+};
+use barter_integration::subscription::SubscriptionId;
+use serde::{Deserialize, de::IgnoredAny};
+use smol_str::SmolStr;
+
+impl Venue for Bitmex {
+    const SERVER: &'static Exchange = &Exchange {
+        number: 9,
+        id: ExchangeId::Bitmex,
+        name: c"bitmex",
+        websocket: "wss://ws.bitmex.com",
+        rest: None,
+        instruments: &[(InstrumentClass::Perpetual, AmountUnit::Contracts)],
+        source: "https://www.bitmex.com/app/wsAPI",
+        market_name,
+    };
+
+    fn meaning(text: &str) -> Meaning {
+        if text == "pong" {
+            return Meaning::Control;
+        }
+        let Ok(reply) = serde_json::from_str::<Reply>(text) else {
+            return Meaning::Data;
+        };
+        match reply {
+            Reply {
+                error: Some(reason),
+                request,
+                ..
+            } => Meaning::Refused {
+                market: request.and_then(Request::only_market),
+                reason,
+            },
+            Reply {
+                success: Some(true),
+                subscribe: Some(topic),
+                ..
+            } => Meaning::Accepted(Accepted::These(topic_id(&topic).into_iter().collect())),
+            Reply {
+                success: Some(false),
+                subscribe: Some(topic),
+                ..
+            } => Meaning::Refused {
+                market: topic.split_once(':').map(|(_, market)| market.to_owned()),
+                reason: format!("no subscription to {topic}"),
+            },
+            Reply { info: Some(_), .. } => Meaning::Control,
+            _ => Meaning::Data,
+        }
+    }
+}
+
+/// BitMEX keeps its own name of Bitcoin.
+fn market_name(base: &str, quote: &str, _: &MarketDataInstrumentKind) -> SmolStr {
+    joined_upper(if base == "btc" { "xbt" } else { base }, "", quote)
+}
+
+/// Every frame that is no market data.
+#[derive(Deserialize)]
+struct Reply {
+    info: Option<IgnoredAny>,
+    success: Option<bool>,
+    subscribe: Option<String>,
+    error: Option<String>,
+    request: Option<Request>,
+}
+
+/// The request that an answer repeats.
+#[derive(Deserialize)]
+struct Request {
+    #[serde(default)]
+    args: Vec<String>,
+}
+
+impl Request {
+    fn only_market(self) -> Option<String> {
+        match self.args.as_slice() {
+            [topic] => topic.split_once(':').map(|(_, market)| market.to_owned()),
+            _ => None,
+        }
+    }
+}
+
+fn topic_id(topic: &str) -> Option<SubscriptionId> {
+    topic
+        .split_once(':')
+        .map(|(channel, market)| subscription_id(channel, market))
+}

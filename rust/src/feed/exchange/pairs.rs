@@ -1,0 +1,215 @@
+//! The one table of what is served: every exchange and kind of market data with its path, its snapshot source and the
+//! transformer that reads it. Each row is the same generic code for other types.
+
+use super::{Exchange, binance, binance_book::Books, kraken};
+use crate::{
+    feed::{
+        FeedError, Running,
+        open::open,
+        reader::{Reader, RowReader},
+        reconnect::Carrier,
+        snapshot::SnapshotSource,
+        venue::{Kind, Offers},
+    },
+    options::StreamOptions,
+    outlet::AnyOutlet,
+    subscription::{ConnectionPlan, SubKind},
+};
+use barter_data::{
+    exchange::{
+        binance::{
+            book::l1::BinanceOrderBookL1,
+            futures::{
+                BinanceFuturesUsd, l2::BinanceFuturesOrderBookL2Update,
+                liquidation::BinanceLiquidation,
+            },
+            spot::{BinanceSpot, l2::BinanceSpotOrderBookL2Update},
+            trade::BinanceTrade,
+        },
+        bitfinex::{Bitfinex, message::BitfinexMessage},
+        bitmex::{Bitmex, trade::BitmexTrade},
+        bybit::{
+            book::{BybitOrderBookMessage, l2::BybitOrderBooksL2Transformer},
+            futures::BybitPerpetualsUsd,
+            spot::BybitSpot,
+            trade::BybitTrade,
+        },
+        coinbase::{Coinbase, trade::CoinbaseTrade},
+        gateio::{
+            future::{GateioFuturesBtc, GateioFuturesUsd},
+            option::GateioOptions,
+            perpetual::{GateioPerpetualsBtc, GateioPerpetualsUsd, trade::GateioFuturesTrades},
+            spot::{GateioSpot, trade::GateioSpotTrade},
+        },
+        kraken::Kraken,
+        okx::{Okx, trade::OkxTrades},
+    },
+    subscription::{
+        book::{OrderBooksL1, OrderBooksL2},
+        liquidation::Liquidations,
+        trade::PublicTrades,
+    },
+    transformer::stateless::StatelessTransformer,
+};
+use barter_instrument::instrument::InstrumentIndex;
+use futures::{FutureExt, future::BoxFuture};
+use std::sync::Arc;
+use url::Url;
+
+/// One exchange and kind.
+#[derive(Debug)]
+pub struct Pair {
+    /// The exchange server.
+    pub exchange: &'static Exchange,
+    /// The kind of market data.
+    pub kind: SubKind,
+    /// Path of the WebSocket, appended to the exchange's base address.
+    pub path: &'static str,
+    pub(crate) snapshot: Option<&'static SnapshotSource>,
+    pub(crate) connect: Connect,
+    pub(crate) retry: Retry,
+}
+
+type Connect = fn(
+    &'static Pair,
+    ConnectionPlan,
+    Arc<StreamOptions>,
+    AnyOutlet,
+) -> BoxFuture<'static, Result<Running, FeedError>>;
+
+type Retry = fn(&'static Pair, ConnectionPlan, Arc<StreamOptions>, AnyOutlet, FeedError) -> Running;
+
+/// Upstream's transformer of a frame type of upstream's.
+type Stateless<Ex, K, Frame> = StatelessTransformer<Ex, InstrumentIndex, K, Frame>;
+
+/// Every exchange and kind that is served.
+pub static PAIRS: &[Pair] = &[
+    pair::<BinanceSpot, PublicTrades, Stateless<_, _, BinanceTrade>>("/ws"),
+    pair::<BinanceSpot, OrderBooksL1, Stateless<_, _, BinanceOrderBookL1>>("/ws"),
+    pair::<BinanceSpot, OrderBooksL2, Books<BinanceSpotOrderBookL2Update>>("/ws")
+        .with_snapshot(&binance::SPOT_DEPTH),
+    pair::<BinanceFuturesUsd, PublicTrades, RowReader<_, _, binance::UsdMarginTrade>>("/market/ws"),
+    pair::<BinanceFuturesUsd, OrderBooksL1, Stateless<_, _, BinanceOrderBookL1>>("/public/ws"),
+    pair::<BinanceFuturesUsd, OrderBooksL2, Books<BinanceFuturesOrderBookL2Update>>("/public/ws")
+        .with_snapshot(&binance::USD_MARGIN_DEPTH),
+    pair::<BinanceFuturesUsd, Liquidations, Stateless<_, _, BinanceLiquidation>>("/market/ws"),
+    pair::<BybitSpot, PublicTrades, Stateless<_, _, BybitTrade>>("/v5/public/spot"),
+    pair::<BybitSpot, OrderBooksL1, Stateless<_, _, BybitOrderBookMessage>>("/v5/public/spot"),
+    pair::<BybitSpot, OrderBooksL2, BybitOrderBooksL2Transformer<_>>("/v5/public/spot"),
+    pair::<BybitPerpetualsUsd, PublicTrades, Stateless<_, _, BybitTrade>>("/v5/public/linear"),
+    pair::<BybitPerpetualsUsd, OrderBooksL1, Stateless<_, _, BybitOrderBookMessage>>(
+        "/v5/public/linear",
+    ),
+    pair::<BybitPerpetualsUsd, OrderBooksL2, BybitOrderBooksL2Transformer<_>>("/v5/public/linear"),
+    pair::<Okx, PublicTrades, Stateless<_, _, OkxTrades>>("/ws/v5/public"),
+    pair::<Kraken, PublicTrades, RowReader<_, _, kraken::Frame<Vec<kraken::Trade>>>>("/"),
+    pair::<Kraken, OrderBooksL1, RowReader<_, _, kraken::Frame<kraken::Spread>>>("/"),
+    pair::<Coinbase, PublicTrades, Stateless<_, _, CoinbaseTrade>>("/"),
+    pair::<Bitfinex, PublicTrades, Stateless<_, _, BitfinexMessage>>("/ws/2"),
+    pair::<Bitmex, PublicTrades, Stateless<_, _, BitmexTrade>>("/realtime"),
+    pair::<GateioSpot, PublicTrades, Stateless<_, _, GateioSpotTrade>>("/ws/v4/"),
+    pair::<GateioFuturesUsd, PublicTrades, Stateless<_, _, GateioFuturesTrades>>(
+        "/v4/ws/delivery/usdt",
+    ),
+    pair::<GateioFuturesBtc, PublicTrades, Stateless<_, _, GateioFuturesTrades>>(
+        "/v4/ws/delivery/btc",
+    ),
+    pair::<GateioPerpetualsUsd, PublicTrades, Stateless<_, _, GateioFuturesTrades>>("/v4/ws/usdt"),
+    pair::<GateioPerpetualsBtc, PublicTrades, Stateless<_, _, GateioFuturesTrades>>("/v4/ws/btc"),
+    pair::<GateioOptions, PublicTrades, Stateless<_, _, GateioFuturesTrades>>("/v4/ws"),
+];
+
+const fn pair<Ex, K, T>(path: &'static str) -> Pair
+where
+    Ex: Offers<K>,
+    K: Kind,
+    T: Reader<Ex, K>,
+{
+    Pair {
+        exchange: Ex::SERVER,
+        kind: K::SUB_KIND,
+        path,
+        snapshot: None,
+        connect: connect::<Ex, K, T>,
+        retry: retry::<Ex, K, T>,
+    }
+}
+
+fn connect<Ex, K, T>(
+    pair: &'static Pair,
+    plan: ConnectionPlan,
+    options: Arc<StreamOptions>,
+    outlet: AnyOutlet,
+) -> BoxFuture<'static, Result<Running, FeedError>>
+where
+    Ex: Offers<K>,
+    K: Kind,
+    T: Reader<Ex, K>,
+{
+    async move {
+        let Some(outlet) = K::outlet(outlet) else {
+            return Err(FeedError::not_offered(&plan));
+        };
+        let first = open::<Ex, K, T>(pair, &plan.instruments, &options).await?;
+        let carrier = Carrier::new(outlet, &plan, &options);
+        let running = async move {
+            let open = || open::<Ex, K, T>(pair, &plan.instruments, &options);
+            // An outlet that was closed is the one end there is.
+            let _ = carrier.carry(first, open).await;
+        };
+        Ok(running.boxed())
+    }
+    .boxed()
+}
+
+fn retry<Ex, K, T>(
+    pair: &'static Pair,
+    plan: ConnectionPlan,
+    options: Arc<StreamOptions>,
+    outlet: AnyOutlet,
+    error: FeedError,
+) -> Running
+where
+    Ex: Offers<K>,
+    K: Kind,
+    T: Reader<Ex, K>,
+{
+    async move {
+        if let Some(outlet) = K::outlet(outlet) {
+            let carrier = Carrier::new(outlet, &plan, &options);
+            let open = || open::<Ex, K, T>(pair, &plan.instruments, &options);
+            // An outlet that was closed is the one end there is.
+            let _ = carrier.retry(error, open).await;
+        }
+    }
+    .boxed()
+}
+
+impl Pair {
+    const fn with_snapshot(mut self, source: &'static SnapshotSource) -> Self {
+        self.snapshot = Some(source);
+        self
+    }
+
+    /// Where the WebSocket is: the exchange's own base or the one that the options name, and the path.
+    pub fn websocket_address(&self, options: &StreamOptions) -> Url {
+        let given = options.endpoints.get(&self.exchange.id);
+        let given = given.and_then(|endpoint| endpoint.websocket.as_ref());
+        joined(given, self.exchange.websocket, self.path)
+    }
+
+    /// The address of the snapshots; `None` where there are none.
+    pub(crate) fn snapshot_address(&self, options: &StreamOptions) -> Option<Url> {
+        let given = options.endpoints.get(&self.exchange.id);
+        let given = given.and_then(|endpoint| endpoint.rest.as_ref());
+        Some(joined(given, self.exchange.rest?, self.snapshot?.path))
+    }
+}
+
+fn joined(given: Option<&Url>, own: &'static str, path: &str) -> Url {
+    let own = || Url::parse(own).expect("the addresses in the table are valid");
+    let mut address = given.cloned().unwrap_or_else(own);
+    let prefix = address.path().trim_end_matches('/').to_owned();
+    address.set_path(&format!("{prefix}{path}"));
+    address
+}

@@ -1,0 +1,201 @@
+//! The inner stream of a connection: everything the exchange sends passes here, first what the handshake kept, then
+//! the socket. A frame that reads as market data goes on to the transformer; any other is asked of the exchange's
+//! module what it means before it is called an error. The stream ends when the connection does, and says why.
+
+use super::{
+    reader::Input,
+    snapshot::{Replies, Snapshot, poll_reply},
+    venue::{Meaning, Venue},
+};
+use barter_integration::{
+    error::SocketError,
+    protocol::{
+        StreamParser,
+        websocket::{WsError, WsMessage, WsStream},
+    },
+};
+use futures::{Stream, StreamExt, stream};
+use std::{
+    collections::VecDeque,
+    marker::PhantomData,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+use tokio_tungstenite::tungstenite::{Utf8Bytes, protocol::CloseFrame};
+
+/// What the handshake keeps for later, in the order it came.
+#[derive(Debug)]
+pub(crate) enum Kept {
+    /// A text frame.
+    Frame(Utf8Bytes),
+    /// A snapshot.
+    Snapshot(Snapshot),
+}
+
+/// The frames of one connection as the transformer's input.
+pub(crate) struct Frames<Ex, I> {
+    socket: WsStream,
+    kept: VecDeque<Kept>,
+    snapshots: Option<Replies>,
+    control_frames: u64,
+    ended: Option<String>,
+    reads: PhantomData<fn() -> (Ex, I)>,
+}
+
+impl<Ex: Venue, I: Input> Frames<Ex, I> {
+    pub(crate) fn new(socket: WsStream, kept: VecDeque<Kept>, snapshots: Option<Replies>) -> Self {
+        Self {
+            socket,
+            kept,
+            snapshots,
+            control_frames: 0,
+            ended: None,
+            reads: PhantomData,
+        }
+    }
+
+    /// Why the stream ended.
+    pub(crate) fn ended(&self) -> Option<&str> {
+        self.ended.as_deref()
+    }
+
+    /// Frames so far that were neither market data nor errors.
+    pub(crate) fn control_frames(&self) -> u64 {
+        self.control_frames
+    }
+
+    fn read(&mut self, text: &str) -> Option<Result<I, SocketError>> {
+        let error = if Ex::may_be_data(text) {
+            match I::frame(text) {
+                Ok(input) => return Some(Ok(input)),
+                Err(error) => error,
+            }
+        } else {
+            serde::de::Error::custom("a frame of this shape is not known")
+        };
+        match Ex::meaning(text) {
+            Meaning::Control | Meaning::Accepted(_) => {
+                self.control_frames += 1;
+                None
+            }
+            Meaning::Refused { market, reason } => {
+                let market = market
+                    .map(|market| format!("{market}: "))
+                    .unwrap_or_default();
+                Some(Err(SocketError::Subscribe(format!("{market}{reason}"))))
+            }
+            Meaning::Ending(reason) => {
+                self.ended = Some(reason);
+                None
+            }
+            Meaning::Data => Some(Err(SocketError::Deserialise {
+                error,
+                payload: text.to_owned(),
+            })),
+        }
+    }
+
+    fn read_message(&mut self, message: WsMessage) -> Option<Result<I, SocketError>> {
+        match message {
+            WsMessage::Text(text) => self.read(&text),
+            WsMessage::Binary(bytes) => match str::from_utf8(&bytes) {
+                Ok(text) => self.read(text),
+                Err(error) => Some(Err(SocketError::DeserialiseBinary {
+                    error: serde::de::Error::custom(error),
+                    payload: bytes.to_vec(),
+                })),
+            },
+            WsMessage::Close(frame) => {
+                self.ended = Some(close_reason(frame.as_ref()));
+                None
+            }
+            WsMessage::Ping(_) | WsMessage::Pong(_) | WsMessage::Frame(_) => {
+                self.control_frames += 1;
+                None
+            }
+        }
+    }
+
+    fn read_kept(&mut self, kept: Kept) -> Option<Result<I, SocketError>> {
+        match kept {
+            Kept::Frame(text) => self.read(&text),
+            Kept::Snapshot(snapshot) => I::snapshot(snapshot).map(Ok),
+        }
+    }
+}
+
+impl<Ex: Venue, I: Input> Stream for Frames<Ex, I> {
+    type Item = Result<I, SocketError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = &mut *self;
+        while this.ended.is_none() {
+            let read = if let Some(kept) = this.kept.pop_front() {
+                this.read_kept(kept)
+            } else if let Some(fetched) = poll_reply(&mut this.snapshots, cx) {
+                match fetched {
+                    Ok(snapshot) => I::snapshot(snapshot).map(Ok),
+                    Err(error) => {
+                        this.ended = Some(error.to_string());
+                        None
+                    }
+                }
+            } else {
+                match ready!(this.socket.poll_next_unpin(cx)) {
+                    Some(Ok(message)) => this.read_message(message),
+                    Some(Err(error)) => {
+                        this.ended = Some(broken_reason(&error));
+                        None
+                    }
+                    None => {
+                        this.ended = Some(CUT.to_owned());
+                        None
+                    }
+                }
+            };
+            if read.is_some() {
+                return Poll::Ready(read);
+            }
+        }
+        Poll::Ready(None)
+    }
+}
+
+const CUT: &str = "the exchange ended the connection";
+
+/// A close frame in words.
+pub(crate) fn close_reason(frame: Option<&CloseFrame>) -> String {
+    match frame {
+        None => format!("{CUT} with a close frame"),
+        Some(frame) if frame.reason.is_empty() => {
+            format!("{CUT} with close code {}", u16::from(frame.code))
+        }
+        Some(frame) => format!(
+            "{CUT} with close code {}: {}",
+            u16::from(frame.code),
+            frame.reason
+        ),
+    }
+}
+
+/// The end of a socket in words: what it failed with, or that there is nothing more.
+pub(crate) fn end_reason(end: Option<&WsError>) -> String {
+    end.map_or_else(|| CUT.to_owned(), broken_reason)
+}
+
+fn broken_reason(error: &WsError) -> String {
+    format!("the connection broke: {}", super::error::with_causes(error))
+}
+
+/// The parser for upstream's `ExchangeStream` over [`Frames`], which has read the frames already.
+pub(crate) struct Read<I>(PhantomData<fn() -> I>);
+
+impl<I> StreamParser<I> for Read<I> {
+    type Stream = stream::Empty<Result<I, SocketError>>;
+    type Message = I;
+    type Error = SocketError;
+
+    fn parse(input: Result<I, SocketError>) -> Option<Result<I, SocketError>> {
+        Some(input)
+    }
+}

@@ -1,0 +1,221 @@
+//! The handshake of a connection: sends the requests, waits for the acknowledgement of every subscription and for every
+//! snapshot, and keeps what comes meanwhile in its order. One deadline holds over all of it, whatever traffic there
+//! is; what is kept is bounded; a refusal is told at once in the exchange's own words.
+
+use super::{
+    error::FeedError,
+    frames::{Kept, close_reason, end_reason},
+    snapshot::{self, Replies, Requests},
+    venue::{Accepted, Meaning, Venue, market_of},
+};
+use barter_data::subscription::Map;
+use barter_instrument::instrument::InstrumentIndex;
+use barter_integration::{
+    protocol::websocket::{WebSocket, WsError, WsMessage},
+    subscription::SubscriptionId,
+};
+use futures::{SinkExt, StreamExt};
+use std::{collections::VecDeque, marker::PhantomData, time::Duration};
+use tokio_tungstenite::tungstenite::Utf8Bytes;
+
+/// Frames that are kept at most.
+const KEPT_FRAMES_MAX: usize = 65_536;
+/// Bytes of frames that are kept at most.
+const KEPT_BYTES_MAX: usize = 32 << 20;
+/// Markets that a message names at most.
+const NAMED_MAX: usize = 8;
+
+/// Where the snapshots of a connection come from.
+pub(crate) struct SnapshotLink {
+    pub(crate) requests: Requests,
+    pub(crate) replies: Replies,
+}
+
+/// What a handshake leaves.
+pub(crate) struct Handshaken {
+    /// Which subscription is whose, by the names that data frames use.
+    pub(crate) map: Map<InstrumentIndex>,
+    /// What came meanwhile, in its order.
+    pub(crate) kept: VecDeque<Kept>,
+}
+
+/// A handshake under way.
+pub(crate) struct Handshake<Ex> {
+    /// Not yet accepted, in the order of the requests.
+    unaccepted: Vec<SubscriptionId>,
+    /// Still without a snapshot.
+    bookless: Vec<SubscriptionId>,
+    map: Map<InstrumentIndex>,
+    kept: VecDeque<Kept>,
+    kept_bytes: usize,
+    venue: PhantomData<fn() -> Ex>,
+}
+
+impl<Ex: Venue> Handshake<Ex> {
+    /// A handshake for the subscriptions of `map`, requested in the order of `ids`.
+    pub(crate) fn new(map: Map<InstrumentIndex>, ids: Vec<SubscriptionId>) -> Self {
+        Self {
+            unaccepted: ids,
+            bookless: Vec::new(),
+            map,
+            kept: VecDeque::new(),
+            kept_bytes: 0,
+            venue: PhantomData,
+        }
+    }
+
+    /// Runs the handshake within `limit`.
+    pub(crate) async fn run(
+        mut self,
+        socket: &mut WebSocket,
+        requests: Vec<WsMessage>,
+        snapshots: Option<&mut SnapshotLink>,
+        limit: Duration,
+    ) -> Result<Handshaken, FeedError> {
+        match tokio::time::timeout(limit, self.shake(socket, requests, snapshots)).await {
+            Ok(Ok(())) => Ok(Handshaken {
+                map: self.map,
+                kept: self.kept,
+            }),
+            Ok(Err(error)) => Err(error),
+            Err(_) => Err(FeedError::HandshakeTimeout {
+                exchange: Ex::ID,
+                missing: self.missing(),
+                limit,
+            }),
+        }
+    }
+
+    async fn shake(
+        &mut self,
+        socket: &mut WebSocket,
+        requests: Vec<WsMessage>,
+        snapshots: Option<&mut SnapshotLink>,
+    ) -> Result<(), FeedError> {
+        let wanted = match &snapshots {
+            Some(_) => self.unaccepted.clone(),
+            None => Vec::new(),
+        };
+        for request in requests {
+            let sent = socket.send(request).await;
+            sent.map_err(|error| closed::<Ex>(end_reason(Some(&error))))?;
+        }
+        while !self.unaccepted.is_empty() {
+            self.message(socket.next().await)?;
+        }
+        let Some(SnapshotLink { requests, replies }) = snapshots else {
+            return Ok(());
+        };
+        self.bookless = wanted;
+        for id in &self.bookless {
+            let asked = requests.send(snapshot::request(id));
+            asked.map_err(|_| closed::<Ex>("the snapshots' task ended".to_owned()))?;
+        }
+        while !self.bookless.is_empty() {
+            tokio::select! {
+                message = socket.next() => self.message(message)?,
+                Some(reply) = replies.recv() => {
+                    let snapshot = reply?;
+                    self.bookless.retain(|id| *id != snapshot.id);
+                    self.kept.push_back(Kept::Snapshot(snapshot));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn message(&mut self, message: Option<Result<WsMessage, WsError>>) -> Result<(), FeedError> {
+        match message {
+            Some(Ok(WsMessage::Text(text))) => self.text(text),
+            Some(Ok(WsMessage::Binary(bytes))) => match Utf8Bytes::try_from(bytes) {
+                Ok(text) => self.text(text),
+                Err(error) => Err(closed::<Ex>(format!("a frame is not UTF-8: {error}"))),
+            },
+            Some(Ok(WsMessage::Close(frame))) => Err(closed::<Ex>(close_reason(frame.as_ref()))),
+            Some(Ok(WsMessage::Ping(_) | WsMessage::Pong(_) | WsMessage::Frame(_))) => Ok(()),
+            Some(Err(error)) => Err(closed::<Ex>(end_reason(Some(&error)))),
+            None => Err(closed::<Ex>(end_reason(None))),
+        }
+    }
+
+    fn text(&mut self, text: Utf8Bytes) -> Result<(), FeedError> {
+        match Ex::meaning(&text) {
+            Meaning::Control => Ok(()),
+            Meaning::Accepted(accepted) => {
+                self.accept(accepted);
+                Ok(())
+            }
+            Meaning::Refused { market, reason } => Err(FeedError::Refused {
+                exchange: Ex::ID,
+                market: market.unwrap_or_else(|| self.culprit(&reason)),
+                reason,
+            }),
+            Meaning::Ending(reason) => Err(closed::<Ex>(reason)),
+            Meaning::Data => self.keep(text),
+        }
+    }
+
+    fn accept(&mut self, accepted: Accepted) {
+        match accepted {
+            Accepted::All => self.unaccepted.clear(),
+            Accepted::Next => {
+                if !self.unaccepted.is_empty() {
+                    self.unaccepted.remove(0);
+                }
+            }
+            Accepted::These(ids) => self.unaccepted.retain(|id| !ids.contains(id)),
+            Accepted::Aliased { id, alias } => {
+                self.unaccepted.retain(|waiting| *waiting != id);
+                if let Some(instrument) = self.map.0.remove(&id) {
+                    self.map.0.insert(alias, instrument);
+                }
+            }
+        }
+    }
+
+    fn keep(&mut self, text: Utf8Bytes) -> Result<(), FeedError> {
+        self.kept_bytes += text.len();
+        self.kept.push_back(Kept::Frame(text));
+        if self.kept.len() <= KEPT_FRAMES_MAX && self.kept_bytes <= KEPT_BYTES_MAX {
+            return Ok(());
+        }
+        Err(FeedError::Flooded {
+            exchange: Ex::ID,
+            missing: self.missing(),
+            frames: self.kept.len(),
+            bytes: self.kept_bytes,
+        })
+    }
+
+    fn missing(&self) -> String {
+        if self.unaccepted.is_empty() {
+            format!("no order book snapshot of {}", names(&self.bookless))
+        } else {
+            format!("no acknowledgement of {}", names(&self.unaccepted))
+        }
+    }
+
+    /// The market a refusal is about: the one it speaks of, or all that are not accepted yet.
+    fn culprit(&self, reason: &str) -> String {
+        let spoken_of = |id: &&SubscriptionId| reason.contains(market_of(id));
+        match self.unaccepted.iter().find(spoken_of) {
+            Some(id) => market_of(id).to_owned(),
+            None => names(&self.unaccepted),
+        }
+    }
+}
+
+fn closed<Ex: Venue>(reason: String) -> FeedError {
+    FeedError::Closed {
+        exchange: Ex::ID,
+        reason,
+    }
+}
+
+fn names(ids: &[SubscriptionId]) -> String {
+    let named: Vec<_> = ids.iter().take(NAMED_MAX).map(market_of).collect();
+    match ids.len() - named.len() {
+        0 => named.join(", "),
+        more => format!("{} and {more} more", named.join(", ")),
+    }
+}

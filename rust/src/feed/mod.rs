@@ -1,0 +1,58 @@
+//! Connections to the exchanges. [`connect`] opens the one socket of a [`ConnectionPlan`] and subscribes; what it
+//! returns carries the socket's events to an [`AnyOutlet`] for the rest of its life, over as many reconnections as it
+//! takes. Dropping either future closes the socket and ends every task behind it.
+//!
+//! In the order a connection comes to be: [`exchange`] is the table of what each exchange offers and how it speaks,
+//! `connect` makes the socket, `handshake` subscribes and waits for every acknowledgement, `snapshot` fetches order
+//! books, `frames` reads the socket, `reader` turns frames into events with upstream's transformers (or ours where
+//! upstream's cannot read what the exchange sends), `open` does all that once and `reconnect` again and again.
+
+mod connect;
+mod error;
+pub mod exchange;
+mod frames;
+mod handshake;
+mod open;
+mod reader;
+mod reconnect;
+mod snapshot;
+mod venue;
+
+#[cfg(test)]
+mod tests;
+
+pub use error::FeedError;
+pub use reconnect::backoff;
+
+use crate::{options::StreamOptions, outlet::AnyOutlet, subscription::ConnectionPlan};
+use futures::{FutureExt, future::BoxFuture};
+use std::{future::ready, sync::Arc};
+
+/// What carries a connection's events for the rest of its life; it ends when the outlet is closed.
+pub type Running = BoxFuture<'static, ()>;
+
+/// Opens the connection and subscribes. On success the result is the future that carries the events.
+pub fn connect(
+    plan: ConnectionPlan,
+    options: Arc<StreamOptions>,
+    outlet: AnyOutlet,
+) -> BoxFuture<'static, Result<Running, FeedError>> {
+    match exchange::pair(plan.exchange, plan.kind) {
+        Some(pair) => (pair.connect)(pair, plan, options, outlet),
+        None => ready(Err(FeedError::not_offered(&plan))).boxed(),
+    }
+}
+
+/// Carries the events of a connection whose first opening failed with `error`: says so in the stream, then tries again
+/// by the policy.
+pub fn retry(
+    plan: ConnectionPlan,
+    options: Arc<StreamOptions>,
+    outlet: AnyOutlet,
+    error: FeedError,
+) -> Running {
+    match exchange::pair(plan.exchange, plan.kind) {
+        Some(pair) => (pair.retry)(pair, plan, options, outlet, error),
+        None => ready(()).boxed(),
+    }
+}

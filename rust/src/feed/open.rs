@@ -1,0 +1,155 @@
+//! Opens one connection of one exchange and kind: socket, handshake, transformer. What it returns is upstream's
+//! `ExchangeStream` over the connection's frames; every task that serves it ends when it is dropped.
+
+use super::{
+    connect::open_socket,
+    error::FeedError,
+    exchange::Pair,
+    frames::{Frames, Read},
+    handshake::{Handshake, Handshaken, SnapshotLink},
+    reader::{EventOf, Reader},
+    reconnect::Link,
+    snapshot::Fetcher,
+    venue::{Kind, Market, Offers, Venue, market_of},
+};
+use crate::options::StreamOptions;
+use barter_data::{error::DataError, exchange::PingInterval, subscription::SubscriptionMeta};
+use barter_integration::{
+    Transformer, protocol::websocket::WsSink, stream::ExchangeStream, subscription::SubscriptionId,
+};
+use futures::{SinkExt, Stream, StreamExt};
+use std::{
+    collections::{HashMap, VecDeque},
+    marker::PhantomData,
+    pin::Pin,
+    task::{Context, Poll},
+};
+use tokio::{sync::mpsc, task::JoinSet};
+
+type Events<Ex, T> =
+    ExchangeStream<Read<<T as Transformer>::Input>, Frames<Ex, <T as Transformer>::Input>, T>;
+
+/// An open connection that is subscribed: a stream of events and errors.
+pub(crate) struct Connection<Ex, K, T>
+where
+    Ex: Offers<K>,
+    K: Kind,
+    T: Reader<Ex, K>,
+{
+    events: Pin<Box<Events<Ex, T>>>,
+    /// The pings and the snapshots; they end with the connection.
+    _tasks: JoinSet<()>,
+    kind: PhantomData<fn() -> K>,
+}
+
+/// Opens the connection of these instruments.
+pub(crate) async fn open<Ex, K, T>(
+    pair: &'static Pair,
+    instruments: &[Market],
+    options: &StreamOptions,
+) -> Result<Connection<Ex, K, T>, FeedError>
+where
+    Ex: Offers<K>,
+    K: Kind,
+    T: Reader<Ex, K>,
+{
+    let address = pair.websocket_address(options);
+    let mut socket = open_socket(Ex::ID, &address, options.connect_timeout).await?;
+    let SubscriptionMeta {
+        instrument_map: map,
+        ws_subscriptions: requests,
+    } = Ex::subscriptions(instruments);
+    let ids = instruments.iter().map(Ex::id).collect();
+
+    let mut tasks = JoinSet::new();
+    let mut snapshots = match (pair.snapshot, pair.snapshot_address(options)) {
+        (Some(source), Some(address)) => {
+            let market = |id: &SubscriptionId| market_of(id).to_owned();
+            let markets: HashMap<_, _> = map
+                .0
+                .iter()
+                .map(|(id, instrument)| (id.clone(), (market(id), *instrument)))
+                .collect();
+            let fetcher = Fetcher {
+                exchange: Ex::ID,
+                source,
+                address,
+                depth: options.snapshot_depth,
+                time_limit: options.subscribe_timeout,
+                markets,
+            };
+            let (requests, replies, task) = fetcher.serve();
+            tasks.spawn(task);
+            Some(SnapshotLink { requests, replies })
+        }
+        _ => None,
+    };
+    let Handshaken { map, kept } = Handshake::<Ex>::new(map, ids)
+        .run(
+            &mut socket,
+            requests,
+            snapshots.as_mut(),
+            options.subscribe_timeout,
+        )
+        .await?;
+
+    let (sink, frames) = socket.split();
+    if let Some(pings) = <Ex as Venue>::ping_interval() {
+        tasks.spawn(ping(sink, pings));
+    }
+    let (requests, replies) = match snapshots {
+        Some(SnapshotLink { requests, replies }) => (requests, Some(replies)),
+        // Where there are no snapshots there is nothing that a transformer asks for.
+        None => (mpsc::unbounded_channel().0, None),
+    };
+    let reader = T::init(map, &[], requests)
+        .await
+        .map_err(|error| FeedError::Closed {
+            exchange: Ex::ID,
+            reason: error.to_string(),
+        })?;
+    let frames = Frames::new(frames, kept, replies);
+    Ok(Connection {
+        events: Box::pin(ExchangeStream::new(frames, reader, VecDeque::new())),
+        _tasks: tasks,
+        kind: PhantomData,
+    })
+}
+
+/// Sends the exchange's own pings until the connection breaks.
+async fn ping(mut sink: WsSink, pings: PingInterval) {
+    let PingInterval { mut interval, ping } = pings;
+    loop {
+        interval.tick().await;
+        if sink.send(ping()).await.is_err() {
+            return;
+        }
+    }
+}
+
+impl<Ex, K, T> Stream for Connection<Ex, K, T>
+where
+    Ex: Offers<K>,
+    K: Kind,
+    T: Reader<Ex, K>,
+{
+    type Item = Result<EventOf<K>, DataError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.events.as_mut().poll_next(cx)
+    }
+}
+
+impl<Ex, K, T> Link<K::Event> for Connection<Ex, K, T>
+where
+    Ex: Offers<K>,
+    K: Kind,
+    T: Reader<Ex, K>,
+{
+    fn ended(&self) -> String {
+        let frames = &self.events.stream;
+        let reason = frames.ended().unwrap_or_default().to_owned();
+        tracing::debug!(exchange = %Ex::ID, reason, control_frames = frames.control_frames(), "connection ended");
+        reason
+    }
+}

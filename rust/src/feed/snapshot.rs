@@ -1,0 +1,213 @@
+//! Order book snapshots over HTTP for exchanges whose books begin with one. A task of the connection serves requests, a
+//! few at a time; whatever is not a snapshot is told with exchange, market, HTTP status and the exchange's words, and
+//! how long it asks to be left alone.
+
+use super::error::{FeedError, http_status_meaning, with_causes};
+use barter_data::{event::MarketEvent, subscription::book::OrderBookEvent};
+use barter_instrument::{exchange::ExchangeId, instrument::InstrumentIndex};
+use barter_integration::{protocol::websocket::WsMessage, subscription::SubscriptionId};
+use futures::{StreamExt, stream::FuturesUnordered};
+use reqwest::{Client, Response, header::RETRY_AFTER};
+use std::{
+    collections::HashMap,
+    future::Future,
+    task::{Context, Poll},
+    time::Duration,
+};
+use tokio::sync::mpsc;
+use url::Url;
+
+/// Requests under way at once.
+const AT_ONCE: usize = 4;
+/// The longest answer that is read.
+const ANSWER_BYTES_MAX: usize = 16 << 20;
+/// How often one connection asks for the same book before it is given up.
+const ATTEMPTS_MAX: u32 = 8;
+/// The wait before the second repetition; it doubles from then on. The first is at once, as the exchanges advise.
+const REPETITION_DELAY: Duration = Duration::from_millis(250);
+/// How much of an answer that is no snapshot is quoted.
+const QUOTED_CHARS: usize = 200;
+
+/// An event that is an order book.
+pub(crate) type BookEvent = MarketEvent<InstrumentIndex, OrderBookEvent>;
+
+/// Where an exchange's snapshots are and how they read.
+#[derive(Debug)]
+pub(crate) struct SnapshotSource {
+    /// Appended to the base of the exchange's REST address.
+    pub(crate) path: &'static str,
+    /// The `limit` to ask for, given the depth wanted (`None`: the largest sensible).
+    pub(crate) limit: fn(Option<u32>) -> u32,
+    /// Reads an answer.
+    pub(crate) read: fn(InstrumentIndex, &[u8]) -> serde_json::Result<BookEvent>,
+}
+
+/// A snapshot and the subscription it is for.
+#[derive(Debug)]
+pub(crate) struct Snapshot {
+    pub(crate) id: SubscriptionId,
+    pub(crate) event: BookEvent,
+}
+
+/// Asks for snapshots. It is the channel that upstream gives every transformer for messages to the exchange; a market
+/// asks for one snapshot at a time, which bounds it.
+pub(crate) type Requests = mpsc::UnboundedSender<WsMessage>;
+
+/// The message that asks for the snapshot of a subscription.
+pub(crate) fn request(id: &SubscriptionId) -> WsMessage {
+    WsMessage::text(id.as_ref())
+}
+
+/// The answers.
+pub(crate) type Replies = mpsc::Receiver<Result<Snapshot, FeedError>>;
+
+/// What the task that serves requests knows.
+pub(crate) struct Fetcher {
+    pub(crate) exchange: ExchangeId,
+    pub(crate) source: &'static SnapshotSource,
+    /// The exchange's address with the source's path.
+    pub(crate) address: Url,
+    pub(crate) depth: Option<u32>,
+    /// Time for one answer.
+    pub(crate) time_limit: Duration,
+    /// Market and instrument of each subscription.
+    pub(crate) markets: HashMap<SubscriptionId, (String, InstrumentIndex)>,
+}
+
+impl Fetcher {
+    /// The ends of the two channels and the task between them.
+    pub(crate) fn serve(self) -> (Requests, Replies, impl Future<Output = ()> + Send) {
+        let room = self.markets.len().max(1);
+        let (requests, requested) = mpsc::unbounded_channel();
+        let (answer, replies) = mpsc::channel(room);
+        (requests, replies, self.run(requested, answer))
+    }
+
+    async fn run(
+        self,
+        mut requested: mpsc::UnboundedReceiver<WsMessage>,
+        answer: mpsc::Sender<Result<Snapshot, FeedError>>,
+    ) {
+        let client = Client::builder().timeout(self.time_limit).build();
+        let mut attempts: HashMap<SubscriptionId, u32> = HashMap::new();
+        let mut under_way = FuturesUnordered::new();
+        loop {
+            tokio::select! {
+                request = requested.recv(), if under_way.len() < AT_ONCE => match request {
+                    Some(message) => {
+                        let id = SubscriptionId::from(message.to_text().unwrap_or_default());
+                        let before = attempts.entry(id.clone()).or_default();
+                        under_way.push(self.fetch(client.as_ref(), id, *before));
+                        *before += 1;
+                    }
+                    None => return,
+                },
+                Some(fetched) = under_way.next() => {
+                    if answer.send(fetched).await.is_err() {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    async fn fetch(
+        &self,
+        client: Result<&Client, &reqwest::Error>,
+        id: SubscriptionId,
+        attempts_before: u32,
+    ) -> Result<Snapshot, FeedError> {
+        let Some((market, instrument)) = self.markets.get(&id) else {
+            return Err(self.failed(id.as_ref(), "it is not subscribed to".to_owned(), None));
+        };
+        if attempts_before >= ATTEMPTS_MAX {
+            let reason = format!("{ATTEMPTS_MAX} in a row were older than the updates");
+            return Err(self.failed(market, reason, None));
+        }
+        if attempts_before > 1 {
+            tokio::time::sleep(REPETITION_DELAY * 2u32.pow(attempts_before - 2)).await;
+        }
+        let client = client.map_err(|error| self.failed(market, with_causes(error), None))?;
+        let (body, status, retry_after) = self.get(client, market).await?;
+        let text = String::from_utf8_lossy(&body);
+        if !(200..300).contains(&status) {
+            let mut reason = format!(
+                "HTTP {status}, {}: {}",
+                rest_status_meaning(status),
+                quoted(&text)
+            );
+            if let Some(wait) = retry_after {
+                reason.push_str(&format!(" (retry after {} s)", wait.as_secs()));
+            }
+            return Err(self.failed(market, reason, retry_after));
+        }
+        let event = (self.source.read)(*instrument, &body).map_err(|error| {
+            let reason = format!("not a snapshot ({error}): {}", quoted(&text));
+            self.failed(market, reason, None)
+        })?;
+        Ok(Snapshot { id, event })
+    }
+
+    async fn get(
+        &self,
+        client: &Client,
+        market: &str,
+    ) -> Result<(Vec<u8>, u16, Option<Duration>), FeedError> {
+        let mut address = self.address.clone();
+        address
+            .query_pairs_mut()
+            .append_pair("symbol", market)
+            .append_pair("limit", &(self.source.limit)(self.depth).to_string());
+        let failed = |error: reqwest::Error| self.failed(market, with_causes(&error), None);
+        let mut response = client.get(address).send().await.map_err(failed)?;
+        let (status, retry_after) = (response.status().as_u16(), retry_after(&response));
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(failed)? {
+            body.extend_from_slice(&chunk);
+            if body.len() > ANSWER_BYTES_MAX {
+                let reason = format!("the answer has more than {ANSWER_BYTES_MAX} bytes");
+                return Err(self.failed(market, reason, None));
+            }
+        }
+        Ok((body, status, retry_after))
+    }
+
+    fn failed(&self, market: &str, reason: String, retry_after: Option<Duration>) -> FeedError {
+        FeedError::Snapshot {
+            exchange: self.exchange,
+            market: market.to_owned(),
+            reason,
+            retry_after,
+        }
+    }
+}
+
+fn retry_after(response: &Response) -> Option<Duration> {
+    let seconds = response.headers().get(RETRY_AFTER)?.to_str().ok()?;
+    seconds.trim().parse().ok().map(Duration::from_secs)
+}
+
+fn rest_status_meaning(status: u16) -> &'static str {
+    match status {
+        400 => "the exchange refuses the request",
+        _ => http_status_meaning(status),
+    }
+}
+
+fn quoted(text: &str) -> String {
+    match text.char_indices().nth(QUOTED_CHARS) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+/// Polls the replies as the inner stream does.
+pub(crate) fn poll_reply(
+    replies: &mut Option<Replies>,
+    cx: &mut Context<'_>,
+) -> Option<Result<Snapshot, FeedError>> {
+    match replies.as_mut()?.poll_recv(cx) {
+        Poll::Ready(reply) => reply,
+        Poll::Pending => None,
+    }
+}

@@ -1,0 +1,369 @@
+//! The options of a set of streams, parsed from JSON and checked here once for every caller. Keys are only ever
+//! added; an unknown one is an error that names its path.
+
+use crate::{
+    feed::exchange,
+    status::{Error, Result, Status},
+};
+use barter_instrument::exchange::ExchangeId;
+use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::error::Category;
+use std::{collections::HashMap, time::Duration};
+use url::Url;
+
+/// How a set of streams connects, reconnects and queues.
+#[derive(Debug, Clone)]
+pub struct StreamOptions {
+    /// Whether every connection must open at first.
+    pub start: Start,
+    /// Bound on TCP, TLS and upgrade of one connection.
+    pub connect_timeout: Duration,
+    /// Bound on the whole handshake after it: acknowledgements and snapshots.
+    pub subscribe_timeout: Duration,
+    /// Addresses other than the exchanges' own.
+    pub endpoints: HashMap<ExchangeId, Endpoint>,
+    /// Bounds of each stream's queue.
+    pub queue: QueueOptions,
+    /// Delays between attempts to reconnect.
+    pub reconnect: ReconnectPolicy,
+    /// Levels a side asked of an order book snapshot; the exchange's largest sensible where `None`.
+    pub snapshot_depth: Option<u32>,
+}
+
+impl Default for StreamOptions {
+    fn default() -> Self {
+        Raw::default()
+            .checked()
+            .expect("the defaults are within their ranges")
+    }
+}
+
+/// Whether every connection must open at first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Start {
+    /// One that fails makes the initialisation fail.
+    #[default]
+    All,
+    /// One that fails is reported in its stream and retried; the initialisation fails only if none opens.
+    Any,
+}
+
+/// Bases of an exchange's addresses (`scheme://host[:port][/prefix]`); the exchange's own paths are appended.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Endpoint {
+    /// `ws://` or `wss://`.
+    pub websocket: Option<Url>,
+    /// `http://` or `https://`.
+    pub rest: Option<Url>,
+}
+
+/// Bounds of a queue, whichever is reached first, and what happens then.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct QueueOptions {
+    /// Events and errors, at least 1.
+    pub capacity: usize,
+    /// Bytes of events, levels and text, at least 4096.
+    pub max_bytes: usize,
+    /// What happens when the queue is full.
+    pub policy: QueuePolicy,
+}
+
+impl Default for QueueOptions {
+    fn default() -> Self {
+        Self {
+            capacity: 65_536,
+            max_bytes: 64 << 20,
+            policy: QueuePolicy::DropOldest,
+        }
+    }
+}
+
+/// What happens when a queue is full.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum QueuePolicy {
+    /// The oldest chunk goes, and a `Dropped` notice stands in its place.
+    DropOldest,
+}
+
+/// Delays between attempts to reconnect: `initial`, then each `multiplier` times the last, up to `max`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ReconnectPolicy {
+    /// The first delay.
+    pub initial: Duration,
+    /// At least 1.
+    pub multiplier: f64,
+    /// The longest delay.
+    pub max: Duration,
+}
+
+/// The options as they stand in JSON.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Raw {
+    start: Start,
+    connect_timeout_ms: u64,
+    subscribe_timeout_ms: u64,
+    endpoints: HashMap<String, RawEndpoint>,
+    queue: QueueOptions,
+    reconnect: RawReconnect,
+    snapshot_depth: Option<u32>,
+}
+
+impl Default for Raw {
+    fn default() -> Self {
+        Self {
+            start: Start::All,
+            connect_timeout_ms: 10_000,
+            subscribe_timeout_ms: 10_000,
+            endpoints: HashMap::new(),
+            queue: QueueOptions::default(),
+            reconnect: RawReconnect::default(),
+            snapshot_depth: None,
+        }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(
+    untagged,
+    expecting = "an address, or an object with `websocket` and `rest`"
+)]
+enum RawEndpoint {
+    Websocket(String),
+    Both(RawAddresses),
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawAddresses {
+    websocket: Option<String>,
+    rest: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct RawReconnect {
+    initial_ms: u64,
+    multiplier: f64,
+    max_ms: u64,
+}
+
+impl Default for RawReconnect {
+    fn default() -> Self {
+        Self {
+            initial_ms: 125,
+            multiplier: 2.0,
+            max_ms: 60_000,
+        }
+    }
+}
+
+const MS_MAX: u64 = 86_400_000;
+
+impl Raw {
+    /// The options, every value within its range.
+    pub(crate) fn checked(self) -> Result<StreamOptions> {
+        let ms = |path: &str, value: u64| -> Result<Duration> {
+            check(
+                path,
+                (1..=MS_MAX).contains(&value),
+                value,
+                "from 1 to 86400000 ms",
+            )?;
+            Ok(Duration::from_millis(value))
+        };
+        let RawReconnect {
+            initial_ms,
+            multiplier,
+            max_ms,
+        } = self.reconnect;
+        check(
+            "reconnect.multiplier",
+            (1.0..=100.0).contains(&multiplier),
+            multiplier,
+            "from 1 to 100",
+        )?;
+        check(
+            "reconnect.max_ms",
+            max_ms >= initial_ms,
+            max_ms,
+            "no less than reconnect.initial_ms",
+        )?;
+        let QueueOptions {
+            capacity,
+            max_bytes,
+            ..
+        } = self.queue;
+        check(
+            "queue.capacity",
+            (1..=1 << 30).contains(&capacity),
+            capacity,
+            "from 1 to 1073741824 events",
+        )?;
+        check(
+            "queue.max_bytes",
+            (4096..=1 << 40).contains(&max_bytes),
+            max_bytes,
+            "from 4096 to 1099511627776 bytes",
+        )?;
+        if let Some(depth) = self.snapshot_depth {
+            check(
+                "snapshot_depth",
+                (1..=5000).contains(&depth),
+                depth,
+                "from 1 to 5000 levels",
+            )?;
+        }
+        Ok(StreamOptions {
+            start: self.start,
+            connect_timeout: ms("connect_timeout_ms", self.connect_timeout_ms)?,
+            subscribe_timeout: ms("subscribe_timeout_ms", self.subscribe_timeout_ms)?,
+            endpoints: self
+                .endpoints
+                .into_iter()
+                .map(endpoint)
+                .collect::<Result<_>>()?,
+            queue: self.queue,
+            reconnect: ReconnectPolicy {
+                initial: ms("reconnect.initial_ms", initial_ms)?,
+                multiplier,
+                max: ms("reconnect.max_ms", max_ms)?,
+            },
+            snapshot_depth: self.snapshot_depth,
+        })
+    }
+}
+
+fn check(path: &str, holds: bool, value: impl std::fmt::Display, range: &str) -> Result<()> {
+    if holds {
+        return Ok(());
+    }
+    Err(Error::new(
+        Status::InvalidOption,
+        format!("options.{path}: {value} is out of range, it must be {range}"),
+    ))
+}
+
+fn endpoint((name, raw): (String, RawEndpoint)) -> Result<(ExchangeId, Endpoint)> {
+    let exchange = exchange::named(&name)?;
+    let (websocket, rest) = match raw {
+        RawEndpoint::Websocket(address) => (Some(address), None),
+        RawEndpoint::Both(RawAddresses { websocket, rest }) => (websocket, rest),
+    };
+    let base = |key: &str, address: Option<String>, schemes: [&str; 2]| {
+        address
+            .map(|a| address_of(&name, key, &a, schemes))
+            .transpose()
+    };
+    Ok((
+        exchange,
+        Endpoint {
+            websocket: base("websocket", websocket, ["ws", "wss"])?,
+            rest: base("rest", rest, ["http", "https"])?,
+        },
+    ))
+}
+
+fn address_of(exchange: &str, key: &str, address: &str, schemes: [&str; 2]) -> Result<Url> {
+    let error = |reason: String| {
+        Error::new(
+            Status::InvalidOption,
+            format!("options.endpoints.{exchange}.{key}: {address:?} {reason}"),
+        )
+    };
+    let url = Url::parse(address).map_err(|e| error(format!("is not an address: {e}")))?;
+    if !schemes.contains(&url.scheme()) || url.host().is_none() {
+        return Err(error(format!(
+            "must begin with {}:// or {}:// and name a host",
+            schemes[0], schemes[1]
+        )));
+    }
+    Ok(url)
+}
+
+/// Parses JSON into `T`; what does not fit is an error that names its path.
+pub(crate) fn from_json<T: DeserializeOwned>(json: &str) -> Result<T> {
+    let mut deserializer = serde_json::Deserializer::from_str(json);
+    let parsed = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+        let path = error.path().to_string();
+        let reason = error.into_inner();
+        let message = match reason.classify() {
+            Category::Syntax | Category::Eof => format!("malformed JSON: {reason}"),
+            _ if path == "." => format!("JSON of another shape: {reason}"),
+            _ => format!("{path}: {reason}"),
+        };
+        Error::new(Status::InvalidJson, message)
+    })?;
+    deserializer
+        .end()
+        .map_err(|error| Error::new(Status::InvalidJson, format!("malformed JSON: {error}")))?;
+    Ok(parsed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn options(json: &str) -> Result<StreamOptions> {
+        from_json::<Raw>(json)?.checked()
+    }
+
+    #[test]
+    fn an_address_alone_is_the_websocket_and_an_object_has_both() {
+        let json = r#"{"endpoints":{"kraken":"ws://h:1/p","binance_spot":{"rest":"http://h"}}}"#;
+        let endpoints = options(json).unwrap().endpoints;
+        let kraken = &endpoints[&ExchangeId::Kraken];
+        assert_eq!(kraken.websocket.as_ref().unwrap().as_str(), "ws://h:1/p");
+        let binance = &endpoints[&ExchangeId::BinanceSpot];
+        assert_eq!((&binance.websocket, binance.rest.is_some()), (&None, true));
+    }
+
+    #[test]
+    fn a_value_out_of_range_is_refused_by_its_path() {
+        for (json, path) in [
+            (r#"{"queue":{"capacity":0}}"#, "options.queue.capacity: 0"),
+            (r#"{"queue":{"max_bytes":1}}"#, "options.queue.max_bytes: 1"),
+            (
+                r#"{"connect_timeout_ms":0}"#,
+                "options.connect_timeout_ms: 0",
+            ),
+            (
+                r#"{"reconnect":{"multiplier":0.5}}"#,
+                "options.reconnect.multiplier: 0.5",
+            ),
+            (
+                r#"{"reconnect":{"initial_ms":9,"max_ms":8}}"#,
+                "options.reconnect.max_ms: 8",
+            ),
+            (r#"{"snapshot_depth":0}"#, "options.snapshot_depth: 0"),
+            (
+                r#"{"endpoints":{"kraken":"http://h"}}"#,
+                "options.endpoints.kraken.websocket",
+            ),
+            (
+                r#"{"endpoints":{"kraken":"nonsense"}}"#,
+                "options.endpoints.kraken.websocket",
+            ),
+        ] {
+            let error = options(json).unwrap_err();
+            assert_eq!(error.status, Status::InvalidOption, "{json}");
+            assert!(error.message.starts_with(path), "{error}");
+        }
+        let unknown = options(r#"{"endpoints":{"krakem":"ws://h"}}"#).unwrap_err();
+        assert_eq!(unknown.status, Status::UnknownExchange);
+        assert!(unknown.message.contains("kraken"), "{unknown}");
+    }
+
+    #[test]
+    fn an_unknown_key_and_what_follows_the_json_are_refused() {
+        let error = options(r#"{"queue":{"capcity":1}}"#).unwrap_err();
+        assert!(
+            error.message.starts_with("queue.capcity: unknown field"),
+            "{error}"
+        );
+        assert_eq!(options("{} {}").unwrap_err().status, Status::InvalidJson);
+    }
+}

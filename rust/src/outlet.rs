@@ -1,0 +1,193 @@
+//! The door into a stream: what a connection (or a test) holds to hand over upstream's items and its own notices.
+//! Everything passes through the one channel of upstream's `DynamicStreams`, so order is kept; what upstream's
+//! `Reconnecting` marker cannot say stands in a side list in the same order, and the pump puts the two together.
+//! Nothing grows without bound: an outlet waits while more than [`WAITING_MAX`] items wait for the pump.
+
+use barter_data::{
+    error::DataError,
+    event::MarketEvent,
+    streams::{consumer::MarketStreamResult, reconnect::Event},
+    subscription::{
+        book::{OrderBookEvent, OrderBookL1},
+        liquidation::Liquidation,
+        trade::PublicTrade,
+    },
+};
+use barter_instrument::{exchange::ExchangeId, instrument::InstrumentIndex};
+use parking_lot::Mutex;
+use std::{
+    collections::VecDeque,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+use tokio::sync::{Notify, mpsc};
+
+/// How many items may wait for the pump before the sockets behind the outlet are no longer read.
+pub const WAITING_MAX: u64 = 8_192;
+
+/// The stream behind the outlet was closed; there is nobody to send to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the stream was closed")]
+pub struct OutletClosed;
+
+/// Why and when a connection broke.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ReconnectingNote {
+    /// The cause in words, empty where it is not known.
+    pub reason: String,
+    /// `time_received` of the connection's last event, ns since the epoch.
+    pub last_event_ns: Option<i64>,
+    /// Indices of the instruments that the connection carried.
+    pub instruments: Vec<u32>,
+}
+
+/// After how much trouble events flow again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReconnectedNote {
+    /// How many attempts it took.
+    pub attempts: u32,
+    /// Time between the last event before and the first after, ns.
+    pub gap_ns: Option<i64>,
+}
+
+/// What a marker in the channel stands for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Note {
+    Reconnecting(ReconnectingNote),
+    Reconnected(ReconnectedNote),
+}
+
+/// Shared by all outlets of one channel and its pump: the side list and the count of waiting items.
+#[derive(Debug, Default)]
+pub(crate) struct Gate {
+    notes: Mutex<VecDeque<Note>>,
+    sent: AtomicU64,
+    taken: AtomicU64,
+    moved: Notify,
+}
+
+impl Gate {
+    /// The pump has put `items` into the queue.
+    pub(crate) fn took(&self, items: u64) {
+        self.taken.fetch_add(items, Ordering::AcqRel);
+        self.moved.notify_waiters();
+    }
+
+    /// What the next marker in the channel stands for. A bare marker of upstream's has no note.
+    pub(crate) fn note(&self) -> Note {
+        let note = self.notes.lock().pop_front();
+        note.unwrap_or(Note::Reconnecting(ReconnectingNote::default()))
+    }
+
+    fn waiting(&self) -> u64 {
+        let sent = self.sent.load(Ordering::Acquire);
+        sent.saturating_sub(self.taken.load(Ordering::Acquire))
+    }
+
+    /// Waits until at most `left` of the items sent so far wait for the pump.
+    async fn until_waiting(&self, left: u64) {
+        let sent = self.sent.load(Ordering::Acquire);
+        loop {
+            let moved = self.moved.notified();
+            if sent.saturating_sub(self.taken.load(Ordering::Acquire)) <= left {
+                return;
+            }
+            moved.await;
+        }
+    }
+}
+
+/// The sending half of one channel of a `DynamicStreams<InstrumentIndex>`, cheap to clone.
+#[derive(Debug)]
+pub struct Outlet<K> {
+    exchange: ExchangeId,
+    tx: mpsc::UnboundedSender<MarketStreamResult<InstrumentIndex, K>>,
+    gate: Arc<Gate>,
+}
+
+impl<K> Clone for Outlet<K> {
+    fn clone(&self) -> Self {
+        Self {
+            exchange: self.exchange,
+            tx: self.tx.clone(),
+            gate: self.gate.clone(),
+        }
+    }
+}
+
+impl<K> Outlet<K> {
+    pub(crate) fn new(
+        exchange: ExchangeId,
+        tx: mpsc::UnboundedSender<MarketStreamResult<InstrumentIndex, K>>,
+        gate: Arc<Gate>,
+    ) -> Self {
+        Self { exchange, tx, gate }
+    }
+
+    /// Hands over an event or an error; waits while too many wait for the pump.
+    pub async fn item(
+        &self,
+        item: Result<MarketEvent<InstrumentIndex, K>, DataError>,
+    ) -> Result<(), OutletClosed> {
+        self.send(Event::Item(item))?;
+        self.until_waiting(WAITING_MAX).await
+    }
+
+    /// Says that a connection broke.
+    pub fn reconnecting(&self, note: ReconnectingNote) -> Result<(), OutletClosed> {
+        self.marker(Note::Reconnecting(note))
+    }
+
+    /// Says that events flow again.
+    pub fn reconnected(&self, note: ReconnectedNote) -> Result<(), OutletClosed> {
+        self.marker(Note::Reconnected(note))
+    }
+
+    /// Hands over an item without waiting for room: for callers that wait for [`Self::taken`] themselves.
+    pub(crate) fn send(
+        &self,
+        item: MarketStreamResult<InstrumentIndex, K>,
+    ) -> Result<(), OutletClosed> {
+        self.gate.sent.fetch_add(1, Ordering::AcqRel);
+        self.tx.send(item).map_err(|_| OutletClosed)
+    }
+
+    /// Waits until the pump has dealt with everything sent so far, or is gone.
+    pub(crate) async fn taken(&self) -> Result<(), OutletClosed> {
+        self.until_waiting(0).await
+    }
+
+    async fn until_waiting(&self, left: u64) -> Result<(), OutletClosed> {
+        if self.gate.waiting() <= left {
+            return Ok(());
+        }
+        tokio::select! {
+            biased;
+            () = self.gate.until_waiting(left) => Ok(()),
+            () = self.tx.closed() => Err(OutletClosed),
+        }
+    }
+
+    fn marker(&self, note: Note) -> Result<(), OutletClosed> {
+        // Side list and channel are written under one lock: the orders agree for any number of connections.
+        let mut notes = self.gate.notes.lock();
+        self.send(Event::Reconnecting(self.exchange))?;
+        notes.push_back(note);
+        Ok(())
+    }
+}
+
+/// An outlet of any kind.
+#[derive(Debug, Clone)]
+pub enum AnyOutlet {
+    /// Public trades.
+    Trades(Outlet<PublicTrade>),
+    /// Best bid and ask.
+    L1(Outlet<OrderBookL1>),
+    /// Order book snapshots and updates.
+    L2(Outlet<OrderBookEvent>),
+    /// Liquidations.
+    Liquidations(Outlet<Liquidation>),
+}

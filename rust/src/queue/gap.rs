@@ -1,0 +1,192 @@
+//! What was lost and not yet told: notices in the order of their first cause, merged so that they stay few
+//! however much is lost, and the order books that missed something.
+
+use super::books::BookKey;
+use crate::{
+    event::{BarterEvent, BarterNotice, NO_INSTRUMENT, NO_TIME, Notice, Records, flag, kind},
+    feed::exchange,
+};
+use std::collections::BTreeSet;
+
+/// `BARTER_DROPPED_QUEUE_FULL`: the queue was full.
+const QUEUE_FULL: u16 = 1;
+
+/// The losses in front of a queue's oldest chunk.
+#[derive(Default)]
+pub(super) struct Gap {
+    notices: Vec<Notice>,
+    books: BTreeSet<BookKey>,
+}
+
+impl Gap {
+    pub(super) fn is_empty(&self) -> bool {
+        self.notices.is_empty() && self.books.is_empty()
+    }
+
+    pub(super) fn has_books(&self) -> bool {
+        !self.books.is_empty()
+    }
+
+    pub(super) fn has_book(&self, key: BookKey) -> bool {
+        self.books.contains(&key)
+    }
+
+    /// The books that missed something.
+    pub(super) fn books(&self) -> impl Iterator<Item = BookKey> {
+        self.books.iter().copied()
+    }
+
+    /// What has to be told, in order.
+    pub(super) fn notices(&self) -> &[Notice] {
+        &self.notices
+    }
+
+    /// Takes in a record that is leaving the queue unread; how many lost events and errors that is.
+    pub(super) fn lose(&mut self, records: &Records, index: usize) -> u64 {
+        let event = &records.events[index];
+        if event.kind == kind::BOOK {
+            self.books.insert(BookKey::of_record(event));
+        }
+        if event.kind >= kind::NOTICE && event.kind != kind::ERROR {
+            self.keep(notice_of(records, event));
+            return 0;
+        }
+        if event.flags & flag::RECOVERED != 0 {
+            return 0;
+        }
+        let sub_kind = match event.kind {
+            // SAFETY: of an error record the notice was written.
+            kind::ERROR => unsafe { event.payload.notice.sub_kind },
+            market => market,
+        };
+        let exchange = exchange::by_number(event.exchange).map(|row| row.id);
+        let mut dropped = Notice::new(kind::DROPPED, exchange, sub_kind, event.time_received_ns);
+        dropped.code = QUEUE_FULL;
+        dropped.instrument = event.instrument;
+        dropped.first_ns = event.time_exchange_ns;
+        dropped.last_ns = event.time_exchange_ns;
+        self.keep(dropped);
+        1
+    }
+
+    /// Merges a notice into the last one here where they are equal.
+    pub(super) fn merge(&mut self, notice: &Notice) -> bool {
+        match self.notices.last_mut() {
+            Some(last) if equal(last, notice) => {
+                merge(last, notice.clone());
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Takes in another gap's losses.
+    pub(super) fn absorb(&mut self, other: Gap) {
+        other
+            .notices
+            .into_iter()
+            .for_each(|notice| self.keep(notice));
+        self.books.extend(other.books);
+    }
+
+    fn keep(&mut self, notice: Notice) {
+        let same = |known: &&mut Notice| {
+            (known.kind, known.exchange, known.sub_kind)
+                == (notice.kind, notice.exchange, notice.sub_kind)
+                && (known.kind != kind::SILENT || known.instrument == notice.instrument)
+        };
+        match self.notices.iter_mut().find(same) {
+            Some(known) => merge(known, notice),
+            None => self.notices.push(notice),
+        }
+    }
+}
+
+/// Merges a notice into the last of the records where they are equal.
+pub(super) fn merge_into_last(records: &mut Records, notice: &Notice) -> bool {
+    let Some(last) = records.events.last() else {
+        return false;
+    };
+    if last.kind < kind::NOTICE {
+        return false;
+    }
+    let mut merged = notice_of(records, last);
+    if !equal(&merged, notice) {
+        return false;
+    }
+    merge(&mut merged, notice.clone());
+    if let Some(last) = records.events.last_mut() {
+        last.time_received_ns = notice.time_ns;
+        // SAFETY: the record is a notice. Its text stays: equal notices have equal texts.
+        let record = unsafe { &mut last.payload.notice };
+        record.count = merged.count;
+        record.last_ns = merged.last_ns;
+        record.attempts = merged.attempts;
+        record.duration_ns = merged.duration_ns;
+    }
+    true
+}
+
+fn equal(a: &Notice, b: &Notice) -> bool {
+    a.kind != kind::ERROR
+        && (a.kind, a.exchange, a.sub_kind, a.instrument)
+            == (b.kind, b.exchange, b.sub_kind, b.instrument)
+        && a.text == b.text
+        && a.instruments == b.instruments
+}
+
+/// Adds `newer` to `known`: counts add up, times span both, what is known last stands.
+fn merge(known: &mut Notice, newer: Notice) {
+    known.count = known.count.saturating_add(newer.count);
+    known.attempts = known.attempts.saturating_add(newer.attempts);
+    if known.first_ns == NO_TIME {
+        known.first_ns = newer.first_ns;
+    }
+    if newer.last_ns != NO_TIME {
+        known.last_ns = newer.last_ns;
+    }
+    if newer.duration_ns != NO_TIME {
+        known.duration_ns = newer.duration_ns;
+    }
+    if known.instrument != newer.instrument {
+        known.instrument = NO_INSTRUMENT;
+    }
+    if !newer.text.is_empty() {
+        known.text = newer.text;
+    }
+    for instrument in newer.instruments {
+        if !known.instruments.contains(&instrument) {
+            known.instruments.push(instrument);
+        }
+    }
+}
+
+/// The notice that a record was made of.
+fn notice_of(records: &Records, event: &BarterEvent) -> Notice {
+    // SAFETY: only called for kinds of notices, of which the notice was written.
+    let notice: BarterNotice = unsafe { event.payload.notice };
+    let text = |offset: u64, len: usize| &records.text[offset as usize..][..len];
+    let reason = text(notice.text_offset, notice.text_len as usize);
+    let instruments = text(
+        notice.instruments_offset,
+        notice.instruments_len as usize * size_of::<u32>(),
+    );
+    Notice {
+        kind: event.kind,
+        exchange: exchange::by_number(event.exchange).map(|row| row.id),
+        sub_kind: notice.sub_kind,
+        instrument: event.instrument,
+        time_ns: event.time_exchange_ns,
+        count: notice.count,
+        code: notice.code,
+        first_ns: notice.first_ns,
+        last_ns: notice.last_ns,
+        attempts: notice.attempts,
+        duration_ns: notice.duration_ns,
+        text: String::from_utf8_lossy(reason).into_owned(),
+        instruments: instruments
+            .chunks_exact(size_of::<u32>())
+            .map(|bytes| u32::from_ne_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]))
+            .collect(),
+    }
+}
