@@ -1,5 +1,5 @@
 //! The one Tokio runtime of the process, built at first use, and the check that this is still the process that
-//! built it. Everything that runs in the background runs here; callers need no event loop of their own.
+//! runs it. Everything that runs in the background runs here; callers need no event loop of their own.
 
 use crate::status::{Error, Result, Status};
 use std::sync::{
@@ -21,18 +21,16 @@ pub fn handle() -> Result<Handle> {
     if let Some(runtime) = RUNTIME.get() {
         return Ok(runtime.handle().clone());
     }
+    PROCESS.store(std::process::id(), Ordering::Release);
     let built = build()?;
     // Of two that were built at once one is kept; the other has run nothing yet.
     Ok(RUNTIME.get_or_init(|| built).handle().clone())
 }
 
-/// Whether this process is a fork of the one that first used the library: its threads are not here.
+/// Whether this process is a fork of the one that runs the runtime: its threads are not here.
 pub fn forked() -> bool {
-    let this = std::process::id();
-    match PROCESS.compare_exchange(0, this, Ordering::AcqRel, Ordering::Acquire) {
-        Ok(_) => false,
-        Err(first) => first != this,
-    }
+    let running_in = PROCESS.load(Ordering::Acquire);
+    running_in != 0 && running_in != std::process::id()
 }
 
 fn build() -> Result<Runtime> {
@@ -92,8 +90,9 @@ mod tests {
     }
 
     #[test]
-    fn the_process_that_first_asked_is_not_a_fork() {
+    fn the_process_that_runs_the_runtime_is_not_a_fork() {
         assert!(!forked());
+        handle().unwrap();
         assert!(!forked());
     }
 }

@@ -48,7 +48,7 @@ statuses! {
     InvalidHandle = 200, c"INVALID_HANDLE";
     /// The handle was closed.
     HandleClosed = 201, c"HANDLE_CLOSED";
-    /// The process is a fork of the one that first used the library.
+    /// The process is a fork of one in which the library runs.
     Forked = 202, c"FORKED";
     /// There is nothing to subscribe to.
     NoSubscriptions = 300, c"NO_SUBSCRIPTIONS";

@@ -41,7 +41,7 @@ fn call(body: impl FnOnce() -> Result<Status>) -> barter_status {
     if runtime::forked() {
         return fail(Error::new(
             Status::Forked,
-            "this process is a fork of the one that uses the library, whose threads are not here; \
+            "this process is a fork of one in which the library runs, whose threads are not here; \
              start it afresh (multiprocessing: the spawn method)",
         ));
     }

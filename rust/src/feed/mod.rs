@@ -4,7 +4,7 @@
 //!
 //! In the order a connection comes to be: [`exchange`] is the table of what each exchange offers and how it speaks,
 //! `connect` makes the socket, `handshake` subscribes and waits for every acknowledgement, `snapshot` fetches order
-//! books, `frames` reads the socket, `reader` turns frames into events with upstream's transformers (or ours where
+//! books and `listing` the names of markets over `http`, `frames` reads the socket, `reader` turns frames into events with upstream's transformers (or ours where
 //! upstream's cannot read what the exchange sends), `open` does all that once and `reconnect` again and again.
 
 mod connect;
@@ -12,6 +12,8 @@ mod error;
 pub mod exchange;
 mod frames;
 mod handshake;
+mod http;
+mod listing;
 mod open;
 mod reader;
 mod reconnect;

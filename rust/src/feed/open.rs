@@ -7,6 +7,7 @@ use super::{
     exchange::Pair,
     frames::{Frames, Read},
     handshake::{Handshake, Handshaken, SnapshotLink},
+    listing,
     reader::{EventOf, Reader},
     reconnect::Link,
     snapshot::Fetcher,
@@ -17,11 +18,14 @@ use barter_data::{error::DataError, exchange::PingInterval, subscription::Subscr
 use barter_integration::{
     Transformer, protocol::websocket::WsSink, stream::ExchangeStream, subscription::SubscriptionId,
 };
-use futures::{SinkExt, Stream, StreamExt};
+use futures::{
+    SinkExt, Stream, StreamExt,
+    future::{Either, select},
+};
 use std::{
     collections::{HashMap, VecDeque},
     marker::PhantomData,
-    pin::Pin,
+    pin::{Pin, pin},
     task::{Context, Poll},
 };
 use tokio::{sync::mpsc, task::JoinSet};
@@ -40,6 +44,43 @@ where
     /// The pings and the snapshots; they end with the connection.
     _tasks: JoinSet<()>,
     kind: PhantomData<fn() -> K>,
+}
+
+/// Opens the connection of these instruments, and looks their markets up where the exchange has a list.
+pub(crate) async fn open_listed<Ex, K, T>(
+    pair: &'static Pair,
+    instruments: &[Market],
+    options: &StreamOptions,
+) -> Result<Connection<Ex, K, T>, FeedError>
+where
+    Ex: Offers<K>,
+    K: Kind,
+    T: Reader<Ex, K>,
+{
+    let opening = pin!(open(pair, instruments, options));
+    let looking_up = pin!(async {
+        match pair.listing_address(options) {
+            Some(address) => listing::unlisted(address, instruments).await,
+            None => None,
+        }
+    });
+    let refused = |market| FeedError::Refused {
+        exchange: Ex::ID,
+        market,
+        reason: "the exchange lists no such market, though it acknowledges the subscription"
+            .to_owned(),
+    };
+    match select(opening, looking_up).await {
+        Either::Left((opened, looking_up)) => {
+            let connection = opened?;
+            match looking_up.await {
+                Some(market) => Err(refused(market)),
+                None => Ok(connection),
+            }
+        }
+        Either::Right((Some(market), _)) => Err(refused(market)),
+        Either::Right((None, opening)) => opening.await,
+    }
 }
 
 /// Opens the connection of these instruments.

@@ -2,12 +2,15 @@
 //! few at a time; whatever is not a snapshot is told with exchange, market, HTTP status and the exchange's words, and
 //! how long it asks to be left alone.
 
-use super::error::{FeedError, http_status_meaning, with_causes};
+use super::{
+    error::{FeedError, http_status_meaning},
+    http::{self, Answer},
+};
 use barter_data::{event::MarketEvent, subscription::book::OrderBookEvent};
 use barter_instrument::{exchange::ExchangeId, instrument::InstrumentIndex};
 use barter_integration::{protocol::websocket::WsMessage, subscription::SubscriptionId};
 use futures::{StreamExt, stream::FuturesUnordered};
-use reqwest::{Client, Response, header::RETRY_AFTER};
+use reqwest::Client;
 use std::{
     collections::HashMap,
     future::Future,
@@ -19,8 +22,6 @@ use url::Url;
 
 /// Requests under way at once.
 const AT_ONCE: usize = 4;
-/// The longest answer that is read.
-const ANSWER_BYTES_MAX: usize = 16 << 20;
 /// How often one connection asks for the same book before it is given up.
 const ATTEMPTS_MAX: u32 = 8;
 /// The wait before the second repetition; it doubles from then on. The first is at once, as the exchanges advise.
@@ -88,7 +89,7 @@ impl Fetcher {
         mut requested: mpsc::UnboundedReceiver<WsMessage>,
         answer: mpsc::Sender<Result<Snapshot, FeedError>>,
     ) {
-        let client = Client::builder().timeout(self.time_limit).build();
+        let client = http::client(self.time_limit);
         let mut attempts: HashMap<SubscriptionId, u32> = HashMap::new();
         let mut under_way = FuturesUnordered::new();
         loop {
@@ -97,7 +98,7 @@ impl Fetcher {
                     Some(message) => {
                         let id = SubscriptionId::from(message.to_text().unwrap_or_default());
                         let before = attempts.entry(id.clone()).or_default();
-                        under_way.push(self.fetch(client.as_ref(), id, *before));
+                        under_way.push(self.fetch(&client, id, *before));
                         *before += 1;
                     }
                     None => return,
@@ -113,7 +114,7 @@ impl Fetcher {
 
     async fn fetch(
         &self,
-        client: Result<&Client, &reqwest::Error>,
+        client: &Result<Client, String>,
         id: SubscriptionId,
         attempts_before: u32,
     ) -> Result<Snapshot, FeedError> {
@@ -124,18 +125,19 @@ impl Fetcher {
             let reason = format!("{ATTEMPTS_MAX} in a row were older than the updates");
             return Err(self.failed(market, reason, None));
         }
-        if attempts_before > 1 {
-            tokio::time::sleep(REPETITION_DELAY * 2u32.pow(attempts_before - 2)).await;
-        }
-        let client = client.map_err(|error| self.failed(market, with_causes(error), None))?;
-        let (body, status, retry_after) = self.get(client, market).await?;
+        tokio::time::sleep(delay_before(attempts_before)).await;
+        let failed = |reason| self.failed(market, reason, None);
+        let client = client.as_ref().map_err(|reason| failed(reason.clone()))?;
+        let answer = http::get(client, self.address_of(market)).await;
+        let Answer {
+            status,
+            retry_after,
+            body,
+        } = answer.map_err(failed)?;
         let text = String::from_utf8_lossy(&body);
         if !(200..300).contains(&status) {
-            let mut reason = format!(
-                "HTTP {status}, {}: {}",
-                rest_status_meaning(status),
-                quoted(&text)
-            );
+            let meaning = rest_status_meaning(status);
+            let mut reason = format!("HTTP {status}, {meaning}: {}", quoted(&text));
             if let Some(wait) = retry_after {
                 reason.push_str(&format!(" (retry after {} s)", wait.as_secs()));
             }
@@ -148,28 +150,14 @@ impl Fetcher {
         Ok(Snapshot { id, event })
     }
 
-    async fn get(
-        &self,
-        client: &Client,
-        market: &str,
-    ) -> Result<(Vec<u8>, u16, Option<Duration>), FeedError> {
+    fn address_of(&self, market: &str) -> Url {
+        let limit = (self.source.limit)(self.depth);
         let mut address = self.address.clone();
         address
             .query_pairs_mut()
             .append_pair("symbol", market)
-            .append_pair("limit", &(self.source.limit)(self.depth).to_string());
-        let failed = |error: reqwest::Error| self.failed(market, with_causes(&error), None);
-        let mut response = client.get(address).send().await.map_err(failed)?;
-        let (status, retry_after) = (response.status().as_u16(), retry_after(&response));
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(failed)? {
-            body.extend_from_slice(&chunk);
-            if body.len() > ANSWER_BYTES_MAX {
-                let reason = format!("the answer has more than {ANSWER_BYTES_MAX} bytes");
-                return Err(self.failed(market, reason, None));
-            }
-        }
-        Ok((body, status, retry_after))
+            .append_pair("limit", &limit.to_string());
+        address
     }
 
     fn failed(&self, market: &str, reason: String, retry_after: Option<Duration>) -> FeedError {
@@ -182,9 +170,11 @@ impl Fetcher {
     }
 }
 
-fn retry_after(response: &Response) -> Option<Duration> {
-    let seconds = response.headers().get(RETRY_AFTER)?.to_str().ok()?;
-    seconds.trim().parse().ok().map(Duration::from_secs)
+fn delay_before(attempts_before: u32) -> Duration {
+    match attempts_before {
+        0 | 1 => Duration::ZERO,
+        more => REPETITION_DELAY * 2u32.pow(more - 2),
+    }
 }
 
 fn rest_status_meaning(status: u16) -> &'static str {
@@ -209,5 +199,41 @@ pub(crate) fn poll_reply(
     match replies.as_mut()?.poll_recv(cx) {
         Poll::Ready(reply) => reply,
         Poll::Pending => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_repetition_is_at_once_and_the_delay_doubles_from_then_on() {
+        let delays: Vec<_> = (0..ATTEMPTS_MAX)
+            .map(|n| delay_before(n).as_millis())
+            .collect();
+        assert_eq!(delays, [0, 0, 250, 500, 1_000, 2_000, 4_000, 8_000]);
+    }
+
+    #[tokio::test]
+    async fn a_book_whose_snapshots_stay_older_than_its_updates_is_given_up() {
+        static SOURCE: SnapshotSource = SnapshotSource {
+            path: "/depth",
+            limit: |depth| depth.unwrap_or(1),
+            read: |_, _| Err(serde::de::Error::custom("nothing is read")),
+        };
+        let id = SubscriptionId::from("@depth|BTCUSDT");
+        let fetcher = Fetcher {
+            exchange: ExchangeId::BinanceSpot,
+            source: &SOURCE,
+            address: "http://127.0.0.1:9/depth".parse().unwrap(),
+            depth: None,
+            time_limit: Duration::from_secs(1),
+            markets: [(id.clone(), ("BTCUSDT".to_owned(), InstrumentIndex(0)))].into(),
+        };
+        let fetched = fetcher.fetch(&Ok(Client::new()), id, ATTEMPTS_MAX).await;
+        assert_eq!(
+            fetched.unwrap_err().to_string(),
+            "binance_spot: no order book snapshot of BTCUSDT: 8 in a row were older than the updates"
+        );
     }
 }

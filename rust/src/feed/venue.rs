@@ -81,6 +81,11 @@ pub(crate) trait Venue: Connector + Send + Sync + 'static {
 /// An instrument as upstream's connectors take it.
 pub(crate) type Market = MarketInstrumentData<InstrumentIndex>;
 
+/// The market's name on the exchange.
+pub(crate) fn market_name(market: &Market) -> &str {
+    market.name_exchange.name()
+}
+
 /// An exchange server that offers a kind of market data.
 pub(crate) trait Offers<K>: Venue {
     /// The requests that subscribe to these, and which subscription is whose.

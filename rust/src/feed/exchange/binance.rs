@@ -5,6 +5,7 @@ use super::{
     values::{EpochMillis, Float},
 };
 use crate::feed::{
+    listing::Listing,
     reader::{Row, Rows},
     snapshot::{BookEvent, SnapshotSource},
     venue::{Accepted, Meaning, Venue, subscription_id},
@@ -148,6 +149,16 @@ pub(crate) static USD_MARGIN_DEPTH: SnapshotSource = SnapshotSource {
         limits.into_iter().find(enough).unwrap_or(1_000)
     },
     read: |instrument, body| read_depth(ExchangeId::BinanceFuturesUsd, instrument, body),
+};
+
+/// `GET /api/v3/ticker/price`: every market of the server. An unknown name in a subscription is acknowledged.
+pub(crate) static SPOT_LISTING: Listing = Listing {
+    path: "/api/v3/ticker/price",
+};
+
+/// `GET /fapi/v1/ticker/price`, likewise.
+pub(crate) static USD_MARGIN_LISTING: Listing = Listing {
+    path: "/fapi/v1/ticker/price",
 };
 
 fn read_depth(

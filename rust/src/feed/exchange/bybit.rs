@@ -1,13 +1,29 @@
-//! Bybit spot and USD perpetuals, API version 5: addresses and acknowledgements.
+//! Bybit spot and USD perpetuals, API version 5: addresses, acknowledgements, and the perpetuals' order books.
 
 use super::{AmountUnit, Exchange, InstrumentClass, joined_upper};
-use crate::feed::venue::{Accepted, Meaning, Venue};
-use barter_data::exchange::bybit::{futures::BybitPerpetualsUsd, spot::BybitSpot};
-use barter_instrument::{
-    exchange::ExchangeId, instrument::market_data::kind::MarketDataInstrumentKind,
+use crate::feed::{
+    snapshot::BookEvent,
+    venue::{Accepted, Meaning, Venue},
 };
+use async_trait::async_trait;
+use barter_data::{
+    error::DataError,
+    exchange::bybit::{
+        book::{BybitOrderBookMessage, l2::BybitOrderBooksL2Transformer},
+        futures::BybitPerpetualsUsd,
+        spot::BybitSpot,
+    },
+    subscription::{Map, book::OrderBooksL2},
+    transformer::ExchangeTransformer,
+};
+use barter_instrument::{
+    exchange::ExchangeId,
+    instrument::{InstrumentIndex, market_data::kind::MarketDataInstrumentKind},
+};
+use barter_integration::{Transformer, protocol::websocket::WsMessage};
 use serde::Deserialize;
 use smol_str::SmolStr;
+use tokio::sync::mpsc::UnboundedSender;
 
 impl Venue for BybitSpot {
     const SERVER: &'static Exchange = &Exchange {
@@ -69,5 +85,37 @@ fn meaning(text: &str) -> Meaning {
             reason: reply.ret_msg,
         },
         None => Meaning::Data,
+    }
+}
+
+/// Upstream's transformer of order books, whose events all name the spot server, for the perpetuals.
+pub(crate) struct PerpetualBooks(BybitOrderBooksL2Transformer<InstrumentIndex>);
+
+#[async_trait]
+impl ExchangeTransformer<BybitPerpetualsUsd, InstrumentIndex, OrderBooksL2> for PerpetualBooks {
+    async fn init(
+        map: Map<InstrumentIndex>,
+        snapshots: &[BookEvent],
+        to_exchange: UnboundedSender<WsMessage>,
+    ) -> Result<Self, DataError> {
+        type Theirs = BybitOrderBooksL2Transformer<InstrumentIndex>;
+        <Theirs as ExchangeTransformer<BybitPerpetualsUsd, _, _>>::init(map, snapshots, to_exchange)
+            .await
+            .map(Self)
+    }
+}
+
+impl Transformer for PerpetualBooks {
+    type Error = DataError;
+    type Input = BybitOrderBookMessage;
+    type Output = BookEvent;
+    type OutputIter = Vec<Result<BookEvent, DataError>>;
+
+    fn transform(&mut self, input: BybitOrderBookMessage) -> Self::OutputIter {
+        let mut items = self.0.transform(input);
+        for event in items.iter_mut().flatten() {
+            event.exchange = ExchangeId::BybitPerpetualsUsd;
+        }
+        items
     }
 }

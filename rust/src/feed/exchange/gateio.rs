@@ -19,7 +19,7 @@ use barter_instrument::{
     },
 };
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, de::IgnoredAny};
+use serde::Deserialize;
 use smol_str::SmolStr;
 
 macro_rules! servers {
@@ -90,7 +90,6 @@ struct Frame {
     error: Option<Fault>,
     #[serde(default)]
     payload: Vec<String>,
-    result: Option<IgnoredAny>,
 }
 
 #[derive(Deserialize)]
@@ -114,11 +113,6 @@ fn meaning(text: &str) -> Meaning {
         },
         Frame { event, .. } if event == "subscribe" => Meaning::Accepted(Accepted::Next),
         Frame { event, .. } if event == "unsubscribe" => Meaning::Control,
-        Frame {
-            channel,
-            result: None,
-            ..
-        } if channel.ends_with(".pong") => Meaning::Control,
         Frame { channel, .. } if channel.ends_with(".pong") => Meaning::Control,
         _ => Meaning::Data,
     }

@@ -1,17 +1,18 @@
 //! The one table of what is served: every exchange and kind of market data with its path, its snapshot source and the
 //! transformer that reads it. Each row is the same generic code for other types.
 
-use super::{Exchange, binance, binance_book::Books, kraken};
+use super::{Exchange, binance, binance_book::Books, bybit, kraken};
 use crate::{
     feed::{
         FeedError, Running,
-        open::open,
+        listing::Listing,
+        open::{open, open_listed},
         reader::{Reader, RowReader},
         reconnect::Carrier,
         snapshot::SnapshotSource,
         venue::{Kind, Offers},
     },
-    options::StreamOptions,
+    options::{Endpoint, StreamOptions},
     outlet::AnyOutlet,
     subscription::{ConnectionPlan, SubKind},
 };
@@ -66,6 +67,7 @@ pub struct Pair {
     /// Path of the WebSocket, appended to the exchange's base address.
     pub path: &'static str,
     pub(crate) snapshot: Option<&'static SnapshotSource>,
+    pub(crate) listing: Option<&'static Listing>,
     pub(crate) connect: Connect,
     pub(crate) retry: Retry,
 }
@@ -84,15 +86,20 @@ type Stateless<Ex, K, Frame> = StatelessTransformer<Ex, InstrumentIndex, K, Fram
 
 /// Every exchange and kind that is served.
 pub static PAIRS: &[Pair] = &[
-    pair::<BinanceSpot, PublicTrades, Stateless<_, _, BinanceTrade>>("/ws"),
-    pair::<BinanceSpot, OrderBooksL1, Stateless<_, _, BinanceOrderBookL1>>("/ws"),
+    pair::<BinanceSpot, PublicTrades, Stateless<_, _, BinanceTrade>>("/ws")
+        .with_listing(&binance::SPOT_LISTING),
+    pair::<BinanceSpot, OrderBooksL1, Stateless<_, _, BinanceOrderBookL1>>("/ws")
+        .with_listing(&binance::SPOT_LISTING),
     pair::<BinanceSpot, OrderBooksL2, Books<BinanceSpotOrderBookL2Update>>("/ws")
         .with_snapshot(&binance::SPOT_DEPTH),
-    pair::<BinanceFuturesUsd, PublicTrades, RowReader<_, _, binance::UsdMarginTrade>>("/market/ws"),
-    pair::<BinanceFuturesUsd, OrderBooksL1, Stateless<_, _, BinanceOrderBookL1>>("/public/ws"),
+    pair::<BinanceFuturesUsd, PublicTrades, RowReader<_, _, binance::UsdMarginTrade>>("/market/ws")
+        .with_listing(&binance::USD_MARGIN_LISTING),
+    pair::<BinanceFuturesUsd, OrderBooksL1, Stateless<_, _, BinanceOrderBookL1>>("/public/ws")
+        .with_listing(&binance::USD_MARGIN_LISTING),
     pair::<BinanceFuturesUsd, OrderBooksL2, Books<BinanceFuturesOrderBookL2Update>>("/public/ws")
         .with_snapshot(&binance::USD_MARGIN_DEPTH),
-    pair::<BinanceFuturesUsd, Liquidations, Stateless<_, _, BinanceLiquidation>>("/market/ws"),
+    pair::<BinanceFuturesUsd, Liquidations, Stateless<_, _, BinanceLiquidation>>("/market/ws")
+        .with_listing(&binance::USD_MARGIN_LISTING),
     pair::<BybitSpot, PublicTrades, Stateless<_, _, BybitTrade>>("/v5/public/spot"),
     pair::<BybitSpot, OrderBooksL1, Stateless<_, _, BybitOrderBookMessage>>("/v5/public/spot"),
     pair::<BybitSpot, OrderBooksL2, BybitOrderBooksL2Transformer<_>>("/v5/public/spot"),
@@ -100,7 +107,7 @@ pub static PAIRS: &[Pair] = &[
     pair::<BybitPerpetualsUsd, OrderBooksL1, Stateless<_, _, BybitOrderBookMessage>>(
         "/v5/public/linear",
     ),
-    pair::<BybitPerpetualsUsd, OrderBooksL2, BybitOrderBooksL2Transformer<_>>("/v5/public/linear"),
+    pair::<BybitPerpetualsUsd, OrderBooksL2, bybit::PerpetualBooks>("/v5/public/linear"),
     pair::<Okx, PublicTrades, Stateless<_, _, OkxTrades>>("/ws/v5/public"),
     pair::<Kraken, PublicTrades, RowReader<_, _, kraken::Frame<Vec<kraken::Trade>>>>("/"),
     pair::<Kraken, OrderBooksL1, RowReader<_, _, kraken::Frame<kraken::Spread>>>("/"),
@@ -130,6 +137,7 @@ where
         kind: K::SUB_KIND,
         path,
         snapshot: None,
+        listing: None,
         connect: connect::<Ex, K, T>,
         retry: retry::<Ex, K, T>,
     }
@@ -150,7 +158,7 @@ where
         let Some(outlet) = K::outlet(outlet) else {
             return Err(FeedError::not_offered(&plan));
         };
-        let first = open::<Ex, K, T>(pair, &plan.instruments, &options).await?;
+        let first = open_listed::<Ex, K, T>(pair, &plan.instruments, &options).await?;
         let carrier = Carrier::new(outlet, &plan, &options);
         let running = async move {
             let open = || open::<Ex, K, T>(pair, &plan.instruments, &options);
@@ -191,6 +199,11 @@ impl Pair {
         self
     }
 
+    const fn with_listing(mut self, listing: &'static Listing) -> Self {
+        self.listing = Some(listing);
+        self
+    }
+
     /// Where the WebSocket is: the exchange's own base or the one that the options name, and the path.
     pub fn websocket_address(&self, options: &StreamOptions) -> Url {
         let given = options.endpoints.get(&self.exchange.id);
@@ -203,6 +216,19 @@ impl Pair {
         let given = options.endpoints.get(&self.exchange.id);
         let given = given.and_then(|endpoint| endpoint.rest.as_ref());
         Some(joined(given, self.exchange.rest?, self.snapshot?.path))
+    }
+
+    /// The address of the list of markets; `None` where there is none, or where it may be another exchange's: the
+    /// options name another address of the WebSocket only.
+    pub(crate) fn listing_address(&self, options: &StreamOptions) -> Option<Url> {
+        let given = match options.endpoints.get(&self.exchange.id) {
+            Some(Endpoint {
+                websocket: Some(_),
+                rest: None,
+            }) => return None,
+            given => given.and_then(|endpoint| endpoint.rest.as_ref()),
+        };
+        Some(joined(given, self.exchange.rest?, self.listing?.path))
     }
 }
 

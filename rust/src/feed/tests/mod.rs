@@ -1,10 +1,14 @@
 //! The feed against scripted servers on loopback, which speak as the exchanges do.
 
+mod books;
 mod faults;
 mod pairs;
 mod pairs_binance;
+mod pairs_bybit;
 mod pairs_gateio;
+mod pairs_others;
 mod reconnecting;
+mod refusals;
 mod server;
 
 use super::{FeedError, Running, connect, exchange};

@@ -31,7 +31,10 @@ fn case(kind: SubKind, stream: &str, frames: Vec<Value>, events: Vec<Event>) -> 
         requests: vec![json!({"method": "SUBSCRIBE", "params": [stream], "id": 1})],
         acknowledgements: vec![json!({"result": null, "id": 1})],
         frames,
-        snapshot: None,
+        rest: Some((
+            "/api/v3/ticker/price",
+            json!([{"symbol": "BTCUSDT", "price": "1"}]),
+        )),
         events,
     }
 }
@@ -41,6 +44,10 @@ fn usd_margin(path: &'static str, case: Case) -> Case {
         exchange: ExchangeId::BinanceFuturesUsd,
         instrument: Perpetual,
         path,
+        rest: case.rest.map(|(target, body)| match target {
+            "/api/v3/ticker/price" => ("/fapi/v1/ticker/price", body),
+            other => (other, body),
+        }),
         ..case
     }
 }
@@ -117,7 +124,7 @@ pub(super) fn cases() -> Vec<Case> {
             vec![(None, l1(None, bid, ask))],
         ),
         Case {
-            snapshot: Some((
+            rest: Some((
                 "/api/v3/depth?symbol=BTCUSDT&limit=1000",
                 json!({"lastUpdateId": 160, "bids": bids, "asks": asks}),
             )),
@@ -164,7 +171,7 @@ pub(super) fn cases() -> Vec<Case> {
         usd_margin(
             "/public/ws",
             Case {
-                snapshot: Some((
+                rest: Some((
                     "/fapi/v1/depth?symbol=BTCUSDT&limit=1000",
                     json!({
                         "lastUpdateId": 160, "E": 1589436922972i64, "T": 1589436922959i64, "bids": bids, "asks": asks

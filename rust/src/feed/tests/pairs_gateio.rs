@@ -56,7 +56,7 @@ fn case(
                 "result": result
             }),
         ],
-        snapshot: None,
+        rest: None,
         events: vec![(at_ms(1606292218213), event)],
     }
 }

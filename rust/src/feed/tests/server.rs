@@ -66,13 +66,13 @@ pub(super) struct Session {
 }
 
 impl Session {
-    /// Sends a text frame; a client that is gone ends the script elsewhere.
-    pub(super) async fn send(&mut self, text: impl Into<String>) {
+    /// Sends a text frame; false when the client is gone.
+    pub(super) async fn send(&mut self, text: impl Into<String>) -> bool {
         let text: String = text.into();
-        let _ = self.socket.send(Message::text(text)).await;
+        self.socket.send(Message::text(text)).await.is_ok()
     }
 
-    pub(super) async fn send_json(&mut self, frame: &Value) {
+    pub(super) async fn send_json(&mut self, frame: &Value) -> bool {
         // Kraken and Bitfinex pongs and the like are plain text.
         match frame {
             Value::String(text) => self.send(text.clone()).await,

@@ -1,0 +1,107 @@
+"""Real-time crypto market data of 15 exchange servers: trades, best bid and ask, order books and liquidations, through
+the connectors of the Rust crate barter-data.
+
+Data flows this way; each module begins with what it guarantees:
+
+    subscription, instrument, options   what is asked for
+    streams                             init_dynamic_streams, DynamicStreams: open, select
+    stream                              MarketStream: recv, try_recv, recv_batch, for
+    batch, record, layout               the library's records, and the one decoder
+    event, level, notice                what a stream carries
+    errors                              every exception, and which status raises it
+    testing                             in-memory channels and a local exchange, for programs' tests
+    _ffi, _wait                         the library, and waits that Ctrl-C can end
+"""
+
+from barter_cffi._ffi import ffi, lib
+from barter_cffi.batch import Batch
+from barter_cffi.errors import (
+    ArgumentError,
+    BarterError,
+    ConnectError,
+    DataError,
+    ForkedError,
+    InitTimeoutError,
+    RecvTimeoutError,
+    StreamClosedError,
+    SubscriptionError,
+)
+from barter_cffi.event import (
+    BookEvent,
+    BookSnapshotEvent,
+    BookUpdateEvent,
+    Liquidation,
+    LiquidationEvent,
+    MarketEvent,
+    OrderBookL1,
+    OrderBookL1Event,
+    OrderBookSnapshot,
+    OrderBookUpdate,
+    PublicTrade,
+    Side,
+    TradeEvent,
+)
+from barter_cffi.instrument import ExchangeId, FutureContract, Instrument, OptionContract
+from barter_cffi.level import Level, Levels
+from barter_cffi.notice import Dropped, Notice, Reconnected, Reconnecting, Silent
+from barter_cffi.options import Endpoint, QueueOptions, ReconnectPolicy, StreamOptions
+from barter_cffi.stream import MarketStream
+from barter_cffi.streams import DynamicStreams, init_dynamic_streams
+from barter_cffi.subscription import SubKind, Subscription, subscriptions
+
+PyDynamicStreams = DynamicStreams
+PyMarketStream = MarketStream
+PySubscription = Subscription
+
+__version__: str = ffi.string(lib.barter_version()).decode()
+
+__all__ = [
+    "ArgumentError",
+    "BarterError",
+    "Batch",
+    "BookEvent",
+    "BookSnapshotEvent",
+    "BookUpdateEvent",
+    "ConnectError",
+    "DataError",
+    "Dropped",
+    "DynamicStreams",
+    "Endpoint",
+    "ExchangeId",
+    "ForkedError",
+    "FutureContract",
+    "InitTimeoutError",
+    "Instrument",
+    "Level",
+    "Levels",
+    "Liquidation",
+    "LiquidationEvent",
+    "MarketEvent",
+    "MarketStream",
+    "Notice",
+    "OptionContract",
+    "OrderBookL1",
+    "OrderBookL1Event",
+    "OrderBookSnapshot",
+    "OrderBookUpdate",
+    "PublicTrade",
+    "PyDynamicStreams",
+    "PyMarketStream",
+    "PySubscription",
+    "QueueOptions",
+    "ReconnectPolicy",
+    "Reconnected",
+    "Reconnecting",
+    "RecvTimeoutError",
+    "Side",
+    "Silent",
+    "StreamClosedError",
+    "StreamOptions",
+    "SubKind",
+    "Subscription",
+    "SubscriptionError",
+    "TradeEvent",
+    "__version__",
+    "init_dynamic_streams",
+    "subscriptions",
+]

@@ -1,0 +1,1 @@
+"""Programs for a terminal; they need the extra `barter-cffi[cli]`."""

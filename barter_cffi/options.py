@@ -1,0 +1,164 @@
+"""The options of a set of streams: frozen values, every field None for the library's default. Types are checked here,
+ranges and addresses by the library, which names what is wrong by its path (`options.queue.capacity: …`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from barter_cffi.errors import ArgumentError
+from barter_cffi.instrument import ExchangeId
+
+_TEXT, _WHOLE, _NUMBER = (str,), (int,), (int, float)
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Bases of an exchange server's addresses, `scheme://host[:port][/prefix]`; its own paths are appended.
+
+    Attributes:
+        websocket: `ws://` or `wss://`.
+        rest: `http://` or `https://`, where order book snapshots are asked for.
+    """
+
+    websocket: str | None = None
+    rest: str | None = None
+
+    def __post_init__(self) -> None:
+        _require(self, websocket=_TEXT, rest=_TEXT)
+
+
+@dataclass(frozen=True, slots=True)
+class QueueOptions:
+    """Bounds of each stream's queue, whichever is reached first.
+
+    Attributes:
+        capacity: events and errors that may wait; 65,536 unless given.
+        max_bytes: bytes that may wait; 64 MiB unless given.
+        policy: what happens when it is full: `"drop_oldest"`, which a `Dropped` notice reports.
+    """
+
+    capacity: int | None = None
+    max_bytes: int | None = None
+    policy: Literal["drop_oldest"] | None = None
+
+    def __post_init__(self) -> None:
+        _require(self, capacity=_WHOLE, max_bytes=_WHOLE, policy=_TEXT)
+
+
+@dataclass(frozen=True, slots=True)
+class ReconnectPolicy:
+    """Delays between attempts to reconnect: `initial`, then each `multiplier` times the last, up to `max`.
+
+    Attributes:
+        initial: seconds; 0.125 unless given.
+        multiplier: at least 1; 2 unless given.
+        max: seconds; 60 unless given.
+    """
+
+    initial: float | None = None
+    multiplier: float | None = None
+    max: float | None = None
+
+    def __post_init__(self) -> None:
+        _require(self, initial=_NUMBER, multiplier=_NUMBER, max=_NUMBER)
+
+
+@dataclass(frozen=True, slots=True)
+class StreamOptions:
+    """How a set of streams connects, reconnects and queues.
+
+    Attributes:
+        start: `"all"` (unless given): one connection that cannot be opened fails the initialisation; `"any"`: it is
+            reported in its stream and tried again, and only if none opens the initialisation fails.
+        connect_timeout: seconds for TCP, TLS and upgrade of one connection; 10 unless given.
+        subscribe_timeout: seconds for the whole handshake after it, acknowledgements and snapshots; 10 unless given.
+        endpoints: other addresses than the exchanges' own, an `Endpoint` or a WebSocket address each.
+        queue: bounds of each stream's queue.
+        reconnect: delays between attempts to reconnect.
+        snapshot_depth: levels a side asked of order book snapshots; the exchange's largest sensible unless given.
+
+    Raises:
+        TypeError: a value is not of its type.
+    """
+
+    start: Literal["all", "any"] | None = None
+    connect_timeout: float | None = None
+    subscribe_timeout: float | None = None
+    endpoints: Mapping[ExchangeId, str | Endpoint] | None = None
+    queue: QueueOptions | None = None
+    reconnect: ReconnectPolicy | None = None
+    snapshot_depth: int | None = None
+
+    def __post_init__(self) -> None:
+        _require(
+            self,
+            start=_TEXT,
+            connect_timeout=_NUMBER,
+            subscribe_timeout=_NUMBER,
+            endpoints=(Mapping,),
+            queue=(QueueOptions,),
+            reconnect=(ReconnectPolicy,),
+            snapshot_depth=_WHOLE,
+        )
+        for exchange, endpoint in (self.endpoints or {}).items():
+            if not isinstance(exchange, str) or not isinstance(endpoint, (str, Endpoint)):
+                raise TypeError(f"StreamOptions: endpoints cannot have {exchange!r}: {endpoint!r}")
+
+
+def options_json(options: StreamOptions | None) -> dict[str, object]:
+    """The options as the library's JSON has them, only those that are given.
+
+    Raises:
+        TypeError: it is no StreamOptions.
+        ArgumentError: a number of seconds or a multiplier is not finite.
+    """
+    if options is None:
+        return {}
+    if not isinstance(options, StreamOptions):
+        raise TypeError(f"options must be a StreamOptions, not {options!r}")
+    queue, reconnect = options.queue or QueueOptions(), options.reconnect or ReconnectPolicy()
+    return _given(
+        start=options.start,
+        connect_timeout_ms=_milliseconds("connect_timeout", options.connect_timeout),
+        subscribe_timeout_ms=_milliseconds("subscribe_timeout", options.subscribe_timeout),
+        endpoints={name: _endpoint_json(endpoint) for name, endpoint in (options.endpoints or {}).items()},
+        queue=_given(capacity=queue.capacity, max_bytes=queue.max_bytes, policy=queue.policy),
+        reconnect=_given(
+            initial_ms=_milliseconds("reconnect.initial", reconnect.initial),
+            multiplier=None if reconnect.multiplier is None else _finite("reconnect.multiplier", reconnect.multiplier),
+            max_ms=_milliseconds("reconnect.max", reconnect.max),
+        ),
+        snapshot_depth=options.snapshot_depth,
+    )
+
+
+def _endpoint_json(endpoint: str | Endpoint) -> object:
+    if isinstance(endpoint, str):
+        return endpoint
+    return _given(websocket=endpoint.websocket, rest=endpoint.rest)
+
+
+def _given(**values: object) -> dict[str, object]:
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _milliseconds(path: str, seconds: float | None) -> int | None:
+    return None if seconds is None else round(1000 * _finite(path, seconds))
+
+
+def _finite(path: str, value: float) -> float:
+    if not math.isfinite(value):
+        raise ArgumentError(f"options.{path}: {value} is not a finite number")
+    return value
+
+
+def _require(options: object, **types: tuple[type, ...]) -> None:
+    for name, allowed in types.items():
+        value = getattr(options, name)
+        if value is not None and (isinstance(value, bool) or not isinstance(value, allowed)):
+            wanted = " or ".join(kind.__name__ for kind in allowed)
+            raise TypeError(f"{type(options).__name__}: {name} must be {wanted}, not {value!r}")

@@ -1,0 +1,195 @@
+"""Sets of streams: `init_dynamic_streams` opens the connections of all subscriptions, and `DynamicStreams` has one
+stream for each exchange server and kind, of which single ones, or several merged into one, are selected.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Iterable
+from functools import partial
+from types import TracebackType
+from typing import Any, Literal, TypeAlias
+
+import msgspec
+
+from barter_cffi._ffi import check, ffi, lib, text
+from barter_cffi._wait import deadline_after, wait
+from barter_cffi.errors import ArgumentError, InitTimeoutError, StreamClosedError
+from barter_cffi.event import (
+    BookSnapshotEvent,
+    BookUpdateEvent,
+    LiquidationEvent,
+    MarketEvent,
+    OrderBookL1Event,
+    TradeEvent,
+)
+from barter_cffi.instrument import ExchangeId, Instrument, Instruments
+from barter_cffi.options import StreamOptions, options_json
+from barter_cffi.stream import MarketStream
+from barter_cffi.subscription import AnySubscription, SubKind, batches_json
+
+Errors: TypeAlias = Literal["raise", "yield"]
+"""What becomes of an error in a stream: raised as `DataError`, or an item."""
+
+TradeStream: TypeAlias = MarketStream[TradeEvent]
+L1Stream: TypeAlias = MarketStream[OrderBookL1Event]
+L2Stream: TypeAlias = MarketStream[BookSnapshotEvent | BookUpdateEvent]
+LiquidationStream: TypeAlias = MarketStream[LiquidationEvent]
+
+
+def init_dynamic_streams(
+    batches: Iterable[AnySubscription | Iterable[AnySubscription]],
+    options: StreamOptions | None = None,
+    *,
+    timeout: float | None = 30.0,
+) -> DynamicStreams:
+    """Opens the connections of all subscriptions and waits until they are open; Ctrl-C ends the wait.
+
+    Each batch opens its own connection per exchange server and kind; all connections of an exchange server and kind end
+    in one stream. A subscription repeated anywhere is opened once. Whatever is raised, nothing is left open.
+
+    Args:
+        batches: lists of subscriptions, or one list of them, which is one batch. A subscription is a `Subscription`, an
+            object as in barter-data's JSON, or a text for `Subscription.parse`.
+        options: how to connect, reconnect and queue.
+        timeout: seconds for all of it, from 0 to 1e9; None leaves it to the time-outs of the options.
+
+    Raises:
+        SubscriptionError: no subscriptions, unknown exchange or kind, a pair that is not offered, or was refused.
+        ConnectError: a connection could not be opened.
+        InitTimeoutError: the time was up, or an exchange did not acknowledge in time.
+        ArgumentError: an option has a value it cannot have.
+        ValueError, TypeError: an argument is not of its form.
+    """
+    deadline = None if timeout is None else deadline_after(timeout)
+    request = msgspec.json.encode({"batches": batches_json(batches), "options": options_json(options)})
+    handle = ffi.new("barter_streams **")
+    try:
+        check(lib.barter_streams_start(request, len(request), handle))
+        status = wait(partial(lib.barter_streams_wait, handle[0]), deadline)
+        if check(status) == lib.BARTER_TIMEOUT:
+            raise InitTimeoutError(f"not all connections were open within {timeout} s")
+        return DynamicStreams(handle[0])
+    except BaseException:
+        lib.barter_streams_free(handle[0])
+        raise
+
+
+class DynamicStreams:
+    """A set of streams, one for each exchange server and kind that was subscribed; each can be selected once.
+
+    A selected stream lives on when the set is no longer referenced. `close`, and leaving `with`, close the set and
+    every stream that was selected from it.
+    """
+
+    def __init__(self, handle: Any) -> None:
+        self._handle = handle
+        self._instruments = Instruments(partial(text, lib.barter_streams_instruments, handle))
+        self._selected: list[weakref.ref[MarketStream[Any]]] = []
+        self._closed = False
+        self._owner = ffi.gc(handle, lib.barter_streams_free)
+
+    def select_trades(self, exchange: ExchangeId, errors: Errors = "raise") -> TradeStream | None:
+        """The trades of an exchange server, None where there are none or they were selected before.
+
+        Raises:
+            SubscriptionError: no exchange server has this name; the nearest are offered.
+            StreamClosedError: the set was closed.
+        """
+        return self._select(SubKind.PUBLIC_TRADES, exchange, errors)
+
+    def select_l1s(self, exchange: ExchangeId, errors: Errors = "raise") -> L1Stream | None:
+        """The best bids and asks of an exchange server; as `select_trades`."""
+        return self._select(SubKind.ORDER_BOOKS_L1, exchange, errors)
+
+    def select_l2s(self, exchange: ExchangeId, errors: Errors = "raise") -> L2Stream | None:
+        """The order book snapshots and updates of an exchange server; as `select_trades`."""
+        return self._select(SubKind.ORDER_BOOKS_L2, exchange, errors)
+
+    def select_liquidations(self, exchange: ExchangeId, errors: Errors = "raise") -> LiquidationStream | None:
+        """The liquidations of an exchange server; as `select_trades`."""
+        return self._select(SubKind.LIQUIDATIONS, exchange, errors)
+
+    def select_all_trades(self, errors: Errors = "raise") -> TradeStream | None:
+        """All trades not selected yet, merged into one stream; None where nothing is left.
+
+        Items of one exchange server keep their order; those of several come as they arrived.
+        """
+        return self._select(SubKind.PUBLIC_TRADES, None, errors)
+
+    def select_all_l1s(self, errors: Errors = "raise") -> L1Stream | None:
+        """All best bids and asks not selected yet; as `select_all_trades`."""
+        return self._select(SubKind.ORDER_BOOKS_L1, None, errors)
+
+    def select_all_l2s(self, errors: Errors = "raise") -> L2Stream | None:
+        """All order book snapshots and updates not selected yet; as `select_all_trades`."""
+        return self._select(SubKind.ORDER_BOOKS_L2, None, errors)
+
+    def select_all_liquidations(self, errors: Errors = "raise") -> LiquidationStream | None:
+        """All liquidations not selected yet; as `select_all_trades`."""
+        return self._select(SubKind.LIQUIDATIONS, None, errors)
+
+    def select_all(self, errors: Errors = "raise") -> MarketStream[MarketEvent] | None:
+        """Everything not selected yet, of all kinds, in one stream; as `select_all_trades`."""
+        return self._select(None, None, errors)
+
+    @property
+    def instruments(self) -> tuple[Instrument, ...]:
+        """All instruments, ordered by index."""
+        return self._instruments.refresh()
+
+    @property
+    def available(self) -> list[tuple[ExchangeId, SubKind]]:
+        """What can still be selected."""
+        rows = msgspec.json.decode(text(lib.barter_streams_list, self._handle))
+        return [(row["exchange"], SubKind(row["kind"])) for row in rows]
+
+    def close(self) -> None:
+        """Closes everything that was not selected, and every stream that was; twice is the same as once."""
+        self._closed = True
+        ffi.release(self._owner)
+        for selected in list(self._selected):
+            stream = selected()
+            if stream is not None:
+                stream.close()
+
+    @property
+    def closed(self) -> bool:
+        """Whether `close` was called, or `with` left."""
+        return self._closed
+
+    def __enter__(self) -> DynamicStreams:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        if self._closed:
+            return "<DynamicStreams, closed>"
+        left = ", ".join([f"{kind} of {exchange}" for exchange, kind in self.available])
+        return f"<DynamicStreams, to be selected: {left or 'nothing'}>"
+
+    def _select(self, kind: SubKind | None, exchange: ExchangeId | None, errors: Errors) -> MarketStream[Any] | None:
+        if errors not in ("raise", "yield"):
+            raise ArgumentError(f'errors must be "raise" or "yield", not {errors!r}')
+        if exchange is not None and not isinstance(exchange, str):
+            raise TypeError(f"exchange must be a str, not {exchange!r}")
+        # A name with a NUL inside is cut there by C; no exchange has a replacement character in its name.
+        name = ffi.NULL if exchange is None else exchange.replace("\0", "\ufffd").encode("utf-8", "replace")
+        number = lib.BARTER_SUB_ALL if kind is None else kind.number
+        handle = ffi.new("barter_stream **")
+        try:
+            if check(lib.barter_streams_select(self._handle, number, name, handle)) == lib.BARTER_NOT_FOUND:
+                return None
+            stream: MarketStream[Any] = MarketStream(handle[0], self._instruments, exchange, kind, errors)
+            self._selected.append(weakref.ref(stream))
+        except BaseException:
+            lib.barter_stream_free(handle[0])
+            raise
+        if self._closed:
+            stream.close()
+            raise StreamClosedError("the set of streams was closed")
+        return stream

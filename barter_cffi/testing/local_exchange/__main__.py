@@ -1,0 +1,57 @@
+"""`python -m barter_cffi.testing.local_exchange`: serves until Ctrl-C.
+
+Prints one line of JSON, the addresses by exchange, as soon as it listens.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+
+from .exchanges import EXCHANGES
+from .server import LocalExchange
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command; returns its exit status, 0 after Ctrl-C or SIGTERM."""
+    parser = argparse.ArgumentParser(
+        prog="python -m barter_cffi.testing.local_exchange",
+        description="Serve the public protocols of exchanges on loopback, with simulated markets.",
+    )
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
+    parser.add_argument("--port", type=int, default=0, help="port to listen on; 0 takes a free one")
+    parser.add_argument("--rate", type=float, default=50.0, help="events/s per market and kind")
+    parser.add_argument("--seed", type=int, default=0, help="decides what happens")
+    parser.add_argument("--exchanges", nargs="+", choices=sorted(EXCHANGES), metavar="NAME", help="default: all")
+    parser.add_argument("--lenient", action="store_true", help="accept market names the venues would refuse")
+    given = parser.parse_args(arguments)
+    ended = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: ended.set())
+    try:
+        local = LocalExchange(
+            given.exchanges,
+            rate=given.rate,
+            seed=given.seed,
+            host=given.host,
+            port=given.port,
+            lenient=given.lenient,
+        ).start()
+    except (OSError, ValueError) as error:
+        parser.exit(1, f"{parser.prog}: {error}\n")
+    with contextlib.closing(local):
+        addresses = {
+            name: {"websocket": websocket, "rest": rest} for name, (websocket, rest) in local.addresses.items()
+        }
+        print(json.dumps(addresses), flush=True)
+        ended.wait()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

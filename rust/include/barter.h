@@ -1,0 +1,719 @@
+/*
+ * barter.h: real-time market data of crypto exchange servers, for C11 and C++ programs
+ *
+ * Written from the Rust sources by `build.py header`; do not edit.
+ *
+ * API conventions
+ *
+ * Status      Every function that can fail returns a barter_status. 0 (BARTER_OK) is success, 1 to 99 are outcomes
+ *             that a caller expects (the time was up, the stream has ended), 100 and above are errors, in groups of one
+ *             hundred: arguments, handles, subscription, network, internal. barter_last_error_message copies the
+ *             calling thread's last message; success and every _free leave it alone. Only getters of static facts
+ *             return something else. No panic crosses into C, and the library calls nothing back.
+ *
+ * Handles     barter_streams, barter_stream and barter_test_injector are opaque. Their pointers are keys of a table and
+ *             are never dereferenced: a freed, forged or mistyped one gives BARTER_INVALID_HANDLE. NULL is never a
+ *             handle; freeing NULL is BARTER_OK. A _free ends what it frees and wakes whoever waits on it.
+ *
+ * Ownership   A handle or batch that comes out through a pointer belongs to the caller, who frees it with the _free
+ *             function of its type. A batch is independent of its stream and its set, and immutable. Strings that a
+ *             function returns directly are static. On any status but BARTER_OK a handle's out-pointer holds NULL.
+ *
+ * Buffers     Where a function takes (buf, cap, len), it writes as much text as fits, always NUL-terminated when cap is
+ *             not 0, and the whole length without the NUL to *len. buf may be NULL when cap is 0: ask for the length,
+ *             then for the text. Text that comes in is UTF-8 with its length, exchange names are NUL-terminated.
+ *
+ * Structs     Where a struct begins with struct_size, the caller sets it to sizeof of what it was compiled with; the
+ *             library writes no further. Fields named reserved are zero. Fields are only ever added at the end.
+ *
+ * Numbers     No parameter, return value or field has an enum type: constants are members of unnamed enums, and their
+ *             numbers are never reused. Times are int64_t nanoseconds since the Unix epoch, time-outs int64_t
+ *             nanoseconds: negative for ever, 0 only looks.
+ *
+ * Threads     Any function may be called from any thread, also on the same handle. In a forked child _free functions do
+ *             nothing and all others return BARTER_FORKED: start processes afresh instead.
+ *
+ * Versions    barter_abi_version() is major << 16 | minor. A program may use a library with the same major and at least
+ *             the minor of its header's BARTER_ABI_VERSION.
+ */
+
+#ifndef BARTER_H
+#define BARTER_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum {
+  BARTER_ABI_VERSION = 65536
+};
+
+enum {
+  BARTER_OK = 0,
+  BARTER_TIMEOUT = 1,
+  BARTER_CLOSED = 2,
+  BARTER_NOT_FOUND = 3,
+  BARTER_NOT_READY = 4,
+  BARTER_INVALID_ARGUMENT = 100,
+  BARTER_NULL_POINTER = 101,
+  BARTER_INVALID_UTF8 = 102,
+  BARTER_INVALID_JSON = 103,
+  BARTER_INVALID_OPTION = 104,
+  BARTER_INVALID_HANDLE = 200,
+  BARTER_HANDLE_CLOSED = 201,
+  BARTER_FORKED = 202,
+  BARTER_NO_SUBSCRIPTIONS = 300,
+  BARTER_UNKNOWN_EXCHANGE = 301,
+  BARTER_UNKNOWN_KIND = 302,
+  BARTER_UNSUPPORTED = 303,
+  BARTER_INVALID_INSTRUMENT = 304,
+  BARTER_SUBSCRIPTION_REFUSED = 305,
+  BARTER_CONNECT_FAILED = 400,
+  BARTER_HANDSHAKE_TIMEOUT = 401,
+  BARTER_SNAPSHOT_FAILED = 402,
+  BARTER_INTERNAL = 500,
+  BARTER_PANIC = 501
+};
+
+enum {
+  BARTER_SUB_ALL = 0,
+  BARTER_SUB_TRADES = 1,
+  BARTER_SUB_L1 = 2,
+  BARTER_SUB_L2 = 3,
+  BARTER_SUB_LIQUIDATIONS = 4
+};
+
+enum {
+  BARTER_EVENT_TRADE = 1,
+  BARTER_EVENT_L1 = 2,
+  BARTER_EVENT_BOOK = 3,
+  BARTER_EVENT_LIQUIDATION = 4,
+  BARTER_EVENT_RECONNECTING = 32,
+  BARTER_EVENT_RECONNECTED = 33,
+  BARTER_EVENT_ERROR = 34,
+  BARTER_EVENT_DROPPED = 35,
+  BARTER_EVENT_SILENT = 36
+};
+
+enum {
+  BARTER_SIDE_NONE = 0,
+  BARTER_SIDE_BUY = 1,
+  BARTER_SIDE_SELL = 2
+};
+
+enum {
+  BARTER_FLAG_HAS_BID = 1,
+  BARTER_FLAG_HAS_ASK = 2,
+  BARTER_FLAG_HAS_TIME_ENGINE = 4,
+  BARTER_FLAG_ID_IN_TEXT = 8,
+  BARTER_FLAG_SNAPSHOT = 16,
+  BARTER_FLAG_RECOVERED = 32
+};
+
+enum {
+  BARTER_DROPPED_QUEUE_FULL = 1
+};
+
+enum {
+  BARTER_ERROR_INDEX = 1,
+  BARTER_ERROR_SUBSCRIPTIONS_EMPTY = 2,
+  BARTER_ERROR_UNSUPPORTED_SUB_KIND = 3,
+  BARTER_ERROR_SNAPSHOT_MISSING = 4,
+  BARTER_ERROR_SNAPSHOT_INVALID = 5,
+  BARTER_ERROR_SOCKET = 6,
+  BARTER_ERROR_UNSUPPORTED = 7,
+  BARTER_ERROR_INVALID_SEQUENCE = 8
+};
+
+/** One selected stream. Opaque: the pointer is a key and is never dereferenced. */
+typedef struct barter_stream barter_stream;
+
+/** A set of streams. Opaque: the pointer is a key and is never dereferenced. */
+typedef struct barter_streams barter_streams;
+
+/** Zero is success, 1 to 99 are outcomes, 100 and above errors; see the `BARTER_*` constants. */
+typedef int32_t barter_status;
+
+/** A trade's id: its bytes, or where they begin in the batch's text (`BARTER_FLAG_ID_IN_TEXT`). */
+typedef union {
+  /** UTF-8, `id_len` bytes, the rest zero. */
+  uint8_t inline_bytes[40];
+  /** Byte offset into the batch's text. */
+  uint64_t text_offset;
+} barter_trade_id;
+
+/** A public trade. */
+typedef struct {
+  /** Price in the quote asset. */
+  double price;
+  /** Amount in the instrument's amount unit. */
+  double amount;
+  /** The taker's side, `BARTER_SIDE_*`. */
+  uint8_t side;
+  /** Zero. */
+  uint8_t reserved0[3];
+  /** Bytes of the id. */
+  uint32_t id_len;
+  /** The exchange's id of the trade. */
+  barter_trade_id id;
+  /** Zero. */
+  uint8_t reserved1[40];
+} barter_trade;
+
+/** A decimal number without loss: `(-1)^negative × (hi·2^64 + mid·2^32 + lo) / 10^scale`, scale 0 to 28. */
+typedef struct {
+  /** Bits 0 to 31 of the mantissa. */
+  uint32_t lo;
+  /** Bits 32 to 63 of the mantissa. */
+  uint32_t mid;
+  /** Bits 64 to 95 of the mantissa. */
+  uint32_t hi;
+  /** Digits after the point. */
+  uint8_t scale;
+  /** 1 where the number is negative. */
+  uint8_t negative;
+  /** Zero. */
+  uint16_t reserved;
+} barter_decimal;
+
+/** Best bid and ask; a side that is not there holds NaN and zeroed decimals. */
+typedef struct {
+  /** When the exchange last changed it, ns since the epoch. */
+  int64_t last_update_time_ns;
+  /** Best bid. */
+  double bid_price;
+  /** Amount at the best bid. */
+  double bid_amount;
+  /** Best ask. */
+  double ask_price;
+  /** Amount at the best ask. */
+  double ask_amount;
+  /** Best bid, exact. */
+  barter_decimal bid_price_decimal;
+  /** Amount at the best bid, exact. */
+  barter_decimal bid_amount_decimal;
+  /** Best ask, exact. */
+  barter_decimal ask_price_decimal;
+  /** Amount at the best ask, exact. */
+  barter_decimal ask_amount_decimal;
+} barter_l1;
+
+/** An order book snapshot (`BARTER_FLAG_SNAPSHOT`) or update: ranges in the batch's levels, best first. */
+typedef struct {
+  /** The exchange's sequence number of the book after this event. */
+  uint64_t sequence;
+  /** The matching engine's time, ns since the epoch, with `BARTER_FLAG_HAS_TIME_ENGINE`. */
+  int64_t time_engine_ns;
+  /** First bid in the batch's levels. */
+  uint32_t bids_offset;
+  /** Number of bids. */
+  uint32_t bids_len;
+  /** First ask in the batch's levels. */
+  uint32_t asks_offset;
+  /** Number of asks. */
+  uint32_t asks_len;
+  /** Zero. */
+  uint8_t reserved[72];
+} barter_book;
+
+/** A liquidation. */
+typedef struct {
+  /** Price in the quote asset. */
+  double price;
+  /** Quantity in the instrument's amount unit. */
+  double quantity;
+  /** When it happened, ns since the epoch. */
+  int64_t time_ns;
+  /** Side of the liquidation order, `BARTER_SIDE_*`. */
+  uint8_t side;
+  /** Zero. */
+  uint8_t reserved[79];
+} barter_liquidation;
+
+/**
+ * What the stream says of itself. `nan` holds NaN wherever another kind has an `f64`, so that a column of prices
+ * taken over a whole batch has no number that is not a price.
+ */
+typedef struct {
+  /** NaN. */
+  double nan[5];
+  /** Dropped: events and errors lost. Others: how many equal neighbours were merged, at least 1. */
+  uint64_t count;
+  /** Dropped: `time_exchange` of the first lost event. `BARTER_NO_TIME` where not known. */
+  int64_t first_ns;
+  /**
+   * Dropped: `time_exchange` of the last lost event. Reconnecting: `time_received` of the connection's last event.
+   * `BARTER_NO_TIME` where not known.
+   */
+  int64_t last_ns;
+  /** Where the message or reason begins in the batch's text. */
+  uint64_t text_offset;
+  /** Bytes of the message or reason, UTF-8. */
+  uint32_t text_len;
+  /** Error: `BARTER_ERROR_*`. Dropped: `BARTER_DROPPED_*`. Others: 0. */
+  uint16_t code;
+  /** `BARTER_SUB_*` of the source, 0 where it is of several. */
+  uint8_t sub_kind;
+  /** Zero. */
+  uint8_t reserved0;
+  /** Reconnected: attempts it took. */
+  uint32_t attempts;
+  /** Reconnecting: number of instruments touched. */
+  uint32_t instruments_len;
+  /** Reconnecting: where their indices begin in the batch's text, `u32` each in native byte order. */
+  uint64_t instruments_offset;
+  /** Reconnected: length of the gap, ns. Silent: length of the silence, ns. `BARTER_NO_TIME` where not known. */
+  int64_t duration_ns;
+} barter_notice;
+
+/** What `barter_event.kind` says. */
+typedef union {
+  /** `BARTER_EVENT_TRADE`. */
+  barter_trade trade;
+  /** `BARTER_EVENT_L1`. */
+  barter_l1 l1;
+  /** `BARTER_EVENT_BOOK`. */
+  barter_book book;
+  /** `BARTER_EVENT_LIQUIDATION`. */
+  barter_liquidation liquidation;
+  /** `BARTER_EVENT_RECONNECTING` and above. */
+  barter_notice notice;
+} barter_payload;
+
+/** One item of a stream. */
+typedef struct {
+  /** The exchange's time, ns since the epoch, saturating; of a notice, when it was made. */
+  int64_t time_exchange_ns;
+  /** When it was received, ns since the epoch, saturating. */
+  int64_t time_received_ns;
+  /** Index into the set's instruments, `BARTER_NO_INSTRUMENT` where it belongs to none. */
+  uint32_t instrument;
+  /** `barter_exchange_name` of this number, 0 where it belongs to none. */
+  uint16_t exchange;
+  /** `BARTER_EVENT_*`. */
+  uint8_t kind;
+  /** `BARTER_FLAG_*`. */
+  uint8_t flags;
+  /** What the kind says. */
+  barter_payload payload;
+} barter_event;
+
+/** One price level of an order book; an amount of zero in an update removes the level. */
+typedef struct {
+  /** Price in the quote asset. */
+  barter_decimal price;
+  /** Amount in the instrument's amount unit. */
+  barter_decimal amount;
+} barter_level;
+
+/**
+ * Records with the levels and text that they refer to: immutable, independent of its stream, readable from any thread
+ * until it is freed.
+ */
+typedef struct {
+  /** Set by the caller: the size it knows; the library writes no further. */
+  uint32_t struct_size;
+  /** Size of a record, `sizeof(barter_event)` of the library. */
+  uint32_t event_size;
+  /** The records, at least one. */
+  const barter_event *events;
+  /** Number of records. */
+  size_t events_len;
+  /** Levels of the books. */
+  const barter_level *levels;
+  /** Number of levels. */
+  size_t levels_len;
+  /** Ids, messages and instrument lists. */
+  const uint8_t *text;
+  /** Bytes of text. */
+  size_t text_len;
+  /** Key of what keeps the memory; 0 where there is nothing to free. */
+  uint64_t owner;
+} barter_batch;
+
+/** Counts since the stream was made, and its state now. */
+typedef struct {
+  /** Set by the caller: the size it knows; the library writes no further. */
+  uint32_t struct_size;
+  /** Zero. */
+  uint32_t reserved;
+  /** Market events that arrived. */
+  uint64_t events;
+  /** Errors that arrived. */
+  uint64_t errors;
+  /** Notices that arrived. */
+  uint64_t notices;
+  /** Events and errors lost in the queue. */
+  uint64_t dropped;
+  /** Connections that broke. */
+  uint64_t reconnects;
+  /** Records waiting. */
+  uint64_t queued_events;
+  /** Bytes waiting. */
+  uint64_t queued_bytes;
+  /** Most records that ever waited. */
+  uint64_t high_water_events;
+  /** Bytes in batches that were not freed. */
+  uint64_t bytes_lent;
+  /** `time_received` of the last event that arrived, ns since the epoch, `BARTER_NO_TIME` before the first. */
+  int64_t last_event_ns;
+} barter_stream_metrics;
+
+/** `barter_event.instrument` of a record that belongs to none. */
+extern const uint32_t BARTER_NO_INSTRUMENT;
+
+/** A time or duration that is not known. */
+extern const int64_t BARTER_NO_TIME;
+
+/**
+ * Copies the calling thread's last error message, NUL-terminated, as much as fits; `*len` is its whole length in
+ * bytes without the NUL, 0 where nothing has failed on this thread.
+ *
+ * Ownership: the caller's buffer. Success and every `_free` leave the message alone.
+ * Errors: `BARTER_NULL_POINTER` where `len` is NULL, or `buf` while `cap` is not 0.
+ * Threads: any; each thread has its own message.
+ *
+ * Requires: `buf` is valid for writes of `cap` bytes, `len` for a write.
+ */
+barter_status barter_last_error_message(char *buf, size_t cap, size_t *len);
+
+/**
+ * Closes every set and every stream of the process; waits end with `BARTER_HANDLE_CLOSED`. Handles stay to be freed.
+ *
+ * Ownership: nothing changes hands. Errors: none of its own. Threads: any.
+ */
+barter_status barter_shutdown(void);
+
+/**
+ * Frees a batch's memory and zeroes the struct but for its size. NULL and a zeroed one are OK; a copy of a freed one
+ * gives `BARTER_INVALID_HANDLE` and nothing happens.
+ *
+ * Ownership: the batch's pointers are gone. Threads: any.
+ *
+ * Requires: `batch` is NULL, or valid for reads and writes and was zeroed or filled by `barter_stream_recv`.
+ */
+barter_status barter_batch_free(barter_batch *batch);
+
+/** `major << 16 | minor`: usable when the major is that of `BARTER_ABI_VERSION` and the minor at least its. */
+uint32_t barter_abi_version(void);
+
+/** The library's version, static and NUL-terminated. */
+const char *barter_version(void);
+
+/** The name of a status without its prefix, static; NULL for a number that is none. */
+const char *barter_status_name(barter_status status);
+
+/** The short name of a subscription kind, static; NULL for a number that is none. */
+const char *barter_kind_name(uint8_t sub_kind);
+
+/** The name of an exchange server, static; NULL for a number that is none. Numbers begin at 1 and are never reused. */
+const char *barter_exchange_name(uint16_t exchange);
+
+/**
+ * The number of an exchange server; 0 for a name that is none.
+ *
+ * Requires: `name` is NULL or valid for reads of `len` bytes.
+ */
+uint16_t barter_exchange_from_name(const char *name, size_t len);
+
+/**
+ * What every exchange server offers, as a static NUL-terminated JSON array: exchange, number, instrument_kinds,
+ * kinds, amount_unit by instrument kind, default websocket and rest addresses.
+ */
+const char *barter_support_json(void);
+
+/** The nearest double, ties to even. */
+double barter_decimal_to_double(barter_decimal value);
+
+/**
+ * Writes the number in plain digits with its scale kept, NUL-terminated, as much as fits; the bytes it takes without
+ * the NUL, at most 31, or 0 for a scale past 28.
+ *
+ * Requires: `buf` is NULL or valid for writes of `cap` bytes.
+ */
+size_t barter_decimal_to_string(barter_decimal value, char *buf, size_t cap);
+
+/**
+ * Writes price and amount of each level as doubles: `2 * len` of them, price, amount, price, amount and so on.
+ *
+ * Ownership: the caller's arrays. Errors: `BARTER_NULL_POINTER`. Threads: any.
+ *
+ * Requires: `levels` is valid for reads of `len` levels, `out` for writes of `2 * len` doubles.
+ */
+barter_status barter_levels_to_f64(const barter_level *levels, size_t len, double *out);
+
+/**
+ * Waits for records and takes at most `max_events` of them, in order, into `*out`. Returns with the first that are
+ * there, never lingers for more. `timeout_ns` negative: for ever, 0: only looks.
+ *
+ * Ownership: the caller sets `out->struct_size` and frees the batch with `barter_batch_free`; the batch is immutable
+ * and outlives the stream. `*out` is overwritten unread, and zeroed but for its size on any status but OK.
+ * Errors: `BARTER_TIMEOUT`; `_CLOSED` when the producers are gone and all was read; `_HANDLE_CLOSED` after a close,
+ * which also ends waits; `_INVALID_HANDLE`, `_INVALID_ARGUMENT`, `_NULL_POINTER`.
+ * Threads: any, several may wait; each record goes to one of them.
+ *
+ * Requires: `out` is valid for reads and writes of `out->struct_size` bytes.
+ */
+barter_status barter_stream_recv(barter_stream *stream, size_t max_events, int64_t timeout_ns, barter_batch *out);
+
+/**
+ * Copies the instruments, as `barter_streams_instruments` does; works when the set is gone.
+ *
+ * Ownership: the caller's buffer. Errors: `BARTER_INVALID_HANDLE`, `_NULL_POINTER`. Threads: any.
+ *
+ * Requires: `buf` is valid for writes of `cap` bytes, `len` for a write.
+ */
+barter_status barter_stream_instruments(barter_stream *stream, char *buf, size_t cap, size_t *len);
+
+/**
+ * Ends one wait in `barter_stream_recv` with `BARTER_TIMEOUT`: the present one, or the next.
+ *
+ * Ownership: nothing changes hands. Errors: `BARTER_INVALID_HANDLE`, `_NULL_POINTER`. Threads: any.
+ */
+barter_status barter_stream_wake(barter_stream *stream);
+
+/**
+ * A descriptor that is readable exactly when `barter_stream_recv` with a time-out of 0 would not return
+ * `BARTER_TIMEOUT`. Never read it.
+ *
+ * Ownership: the caller closes `*fd`. Errors: `BARTER_HANDLE_CLOSED`, `_INVALID_HANDLE`, `_NULL_POINTER`, `_INTERNAL`
+ * where the process has no descriptors left. Threads: any.
+ *
+ * Requires: `fd` is valid for a write.
+ */
+barter_status barter_stream_ready_fd(barter_stream *stream, int *fd);
+
+/**
+ * Reads the stream's counts.
+ *
+ * Ownership: the caller's struct, its `struct_size` set. Errors: `BARTER_INVALID_HANDLE`, `_INVALID_ARGUMENT`,
+ * `_NULL_POINTER`. Threads: any.
+ *
+ * Requires: `out` is valid for reads and writes of `out->struct_size` bytes.
+ */
+barter_status barter_stream_metrics_get(barter_stream *stream, barter_stream_metrics *out);
+
+/**
+ * Discards what waits and ends the sockets; waits and later calls get `BARTER_HANDLE_CLOSED`. The handle stays until
+ * it is freed.
+ *
+ * Ownership: nothing changes hands. Errors: `BARTER_INVALID_HANDLE`, `_NULL_POINTER`. Threads: any.
+ */
+barter_status barter_stream_close(barter_stream *stream);
+
+/**
+ * Closes the stream and frees its handle. NULL is OK; a freed one gives `BARTER_INVALID_HANDLE` and changes nothing.
+ *
+ * Ownership: the handle is gone, batches of the stream stay. Threads: any; waits in other threads end with
+ * `BARTER_HANDLE_CLOSED`.
+ */
+barter_status barter_stream_free(barter_stream *stream);
+
+/**
+ * Parses and checks a request, begins to open its connections, and returns at once with the set in `*out`.
+ *
+ * `json`: `{"batches": [[{"exchange", "base", "quote", "instrument_kind", "kind", "name_exchange"}]], "options": {}}`.
+ * Each batch opens its own connection per exchange and kind; all connections of an exchange and kind end in one
+ * stream; a subscription repeated anywhere is opened once. Unknown keys are errors that name their path.
+ *
+ * Ownership: the caller frees `*out` with `barter_streams_free`; NULL on failure.
+ * Errors: `BARTER_INVALID_JSON`, `_INVALID_OPTION`, `_NO_SUBSCRIPTIONS`, `_UNKNOWN_EXCHANGE`, `_UNKNOWN_KIND`,
+ * `_UNSUPPORTED`, `_INVALID_INSTRUMENT`, `_INVALID_UTF8`, `_NULL_POINTER`.
+ * Threads: any.
+ *
+ * Requires: `json` is valid for reads of `len` bytes, `out` for a write.
+ */
+barter_status barter_streams_start(const char *json, size_t len, barter_streams **out);
+
+/**
+ * Waits until every connection is open: OK, or the failure, as often as asked; `BARTER_TIMEOUT` after `timeout_ns`
+ * (negative: for ever, 0: only looks).
+ *
+ * Ownership: nothing changes hands.
+ * Errors: `BARTER_CONNECT_FAILED`, `_HANDSHAKE_TIMEOUT`, `_SUBSCRIPTION_REFUSED`, `_SNAPSHOT_FAILED`,
+ * `_HANDLE_CLOSED`, `_INVALID_HANDLE`. Threads: any.
+ */
+barter_status barter_streams_wait(barter_streams *streams, int64_t timeout_ns);
+
+/**
+ * `barter_streams_start` and `barter_streams_wait` in a row; a set that is not open within `timeout_ns` is freed.
+ *
+ * Ownership: the caller frees `*out` with `barter_streams_free`; NULL on any status but OK.
+ * Errors: those of both, `BARTER_TIMEOUT` when the time was up. Threads: any.
+ *
+ * Requires: As for `barter_streams_start`.
+ */
+barter_status barter_streams_init(const char *json, size_t len, int64_t timeout_ns, barter_streams **out);
+
+/**
+ * Takes a stream out of the set: of one kind (`BARTER_SUB_*`) and one exchange, or with `exchange` NULL all that is
+ * left of the kind merged into one, or with `BARTER_SUB_ALL` and NULL all that is left.
+ *
+ * Ownership: the caller frees `*out` with `barter_stream_free`; it lives on when the set is freed. NULL on any status
+ * but OK.
+ * Errors: `BARTER_NOT_FOUND` where it is absent or nothing is left, `_NOT_READY`, `_UNKNOWN_EXCHANGE`,
+ * `_UNKNOWN_KIND`, `_HANDLE_CLOSED`, `_INVALID_HANDLE`, `_NULL_POINTER`, or why the set failed to open.
+ * Threads: any; of racing calls exactly one gets each stream.
+ *
+ * Requires: `exchange` is NULL or NUL-terminated, `out` valid for a write.
+ */
+barter_status barter_streams_select(barter_streams *streams,
+                                    uint8_t sub_kind,
+                                    const char *exchange,
+                                    barter_stream **out);
+
+/**
+ * Copies the instruments as a JSON array in the order of their indices, as `barter_last_error_message` copies:
+ * index, exchange, base, quote, instrument_kind, name_exchange, amount_unit. An index keeps its meaning for ever.
+ *
+ * Ownership: the caller's buffer. Errors: `BARTER_INVALID_HANDLE`, `_NULL_POINTER`. Threads: any.
+ *
+ * Requires: `buf` is valid for writes of `cap` bytes, `len` for a write.
+ */
+barter_status barter_streams_instruments(barter_streams *streams, char *buf, size_t cap, size_t *len);
+
+/**
+ * Copies what is left to select as a JSON array of `{"exchange", "kind"}`.
+ *
+ * Ownership: the caller's buffer. Errors: `BARTER_INVALID_HANDLE`, `_NULL_POINTER`. Threads: any.
+ *
+ * Requires: `buf` is valid for writes of `cap` bytes, `len` for a write.
+ */
+barter_status barter_streams_list(barter_streams *streams, char *buf, size_t cap, size_t *len);
+
+/**
+ * A descriptor that is readable when `barter_streams_wait` would not wait. Never read it.
+ *
+ * Ownership: the caller closes `*fd`. Errors: `BARTER_INVALID_HANDLE`, `_NULL_POINTER`, `_INTERNAL` where the process
+ * has no descriptors left. Threads: any.
+ *
+ * Requires: `fd` is valid for a write.
+ */
+barter_status barter_streams_ready_fd(barter_streams *streams, int *fd);
+
+/**
+ * Cancels an initialisation and closes what was not selected; streams selected before go on. The handle stays until
+ * it is freed.
+ *
+ * Ownership: nothing changes hands. Errors: `BARTER_INVALID_HANDLE`, `_NULL_POINTER`. Threads: any.
+ */
+barter_status barter_streams_close(barter_streams *streams);
+
+/**
+ * Closes the set and frees its handle. NULL is OK; a freed one gives `BARTER_INVALID_HANDLE` and changes nothing.
+ *
+ * Ownership: the handle is gone. Threads: any; waits in other threads end with `BARTER_HANDLE_CLOSED`.
+ */
+barter_status barter_streams_free(barter_streams *streams);
+
+/*
+ * Test helpers: streams fed from memory instead of sockets.
+ *
+ * They are shipped so that programs can be tested without a network. They stand outside the stability promise: any
+ * release may change them.
+ */
+
+/** The producers' side of in-memory streams. Opaque: the pointer is a key and is never dereferenced. */
+typedef struct barter_test_injector barter_test_injector;
+
+/**
+ * Makes a set of streams whose producer is an injector.
+ *
+ * `json`: `{"sources": [["binance_spot", "trades"]], "options": {}}`, options as in `barter_streams_start`.
+ *
+ * Ownership: the caller frees `*streams` with `barter_streams_free` and `*injector` with `barter_test_injector_free`,
+ * which ends the producers. Errors: as of `barter_streams_start`. Threads: any.
+ *
+ * Requires: `json` is valid for reads of `len` bytes, the others for a write.
+ */
+barter_status barter_test_streams(const char *json,
+                                  size_t len,
+                                  barter_streams **streams,
+                                  barter_test_injector **injector);
+
+/**
+ * The index of an instrument, registered if it is not yet.
+ *
+ * `json`: `{"exchange", "base", "quote", "instrument_kind", "name_exchange"}` as in a subscription.
+ *
+ * Ownership: nothing changes hands. Errors: as of a subscription. Threads: any.
+ *
+ * Requires: `json` is valid for reads of `len` bytes, `index` for a write.
+ */
+barter_status barter_test_instrument(barter_test_injector *injector, const char *json, size_t len, uint32_t *index);
+
+/**
+ * Injects market events, each into the stream of its exchange and kind; returns when the queues have taken or refused
+ * them. All are checked before the first is injected. Of an L1 record the decimals count, not the doubles.
+ *
+ * Ownership: the caller's arrays. Errors: `BARTER_INVALID_ARGUMENT`, `_INVALID_UTF8`, `_NOT_FOUND` where there is no
+ * such producer, `_CLOSED` where the stream was closed, `_INVALID_HANDLE`, `_NULL_POINTER`. Threads: any.
+ *
+ * Requires: The arrays are valid for reads of as many elements as is said; the member of each payload that its kind names was
+ * written.
+ */
+barter_status barter_test_push(barter_test_injector *injector,
+                               const barter_event *events,
+                               size_t events_len,
+                               const barter_level *levels,
+                               size_t levels_len,
+                               const uint8_t *text,
+                               size_t text_len);
+
+/**
+ * Injects an error of upstream's, in its serde form, for instance `{"Socket": "boom"}`; returns when the queue has
+ * taken or refused it.
+ *
+ * Ownership: nothing changes hands. Errors: `BARTER_INVALID_JSON` and those of `barter_test_push`. Threads: any.
+ *
+ * Requires: `exchange` is NUL-terminated, `json` valid for reads of `len` bytes.
+ */
+barter_status barter_test_push_error(barter_test_injector *injector,
+                                     const char *exchange,
+                                     uint8_t sub_kind,
+                                     const char *json,
+                                     size_t len);
+
+/**
+ * Injects upstream's marker of a broken connection; returns when the queue has taken it.
+ *
+ * Ownership: nothing changes hands. Errors: those of `barter_test_push`. Threads: any.
+ *
+ * Requires: `exchange` is NUL-terminated.
+ */
+barter_status barter_test_push_reconnecting(barter_test_injector *injector, const char *exchange, uint8_t sub_kind);
+
+/**
+ * Ends one producer: its stream ends when everything was read.
+ *
+ * Ownership: nothing changes hands. Errors: `BARTER_NOT_FOUND`, `_INVALID_HANDLE`, `_NULL_POINTER`. Threads: any.
+ *
+ * Requires: `exchange` is NUL-terminated.
+ */
+barter_status barter_test_close(barter_test_injector *injector, const char *exchange, uint8_t sub_kind);
+
+/**
+ * Ends all producers and frees the handle. NULL is OK; a freed one gives `BARTER_INVALID_HANDLE` and changes nothing.
+ *
+ * Ownership: the handle is gone. Threads: any.
+ */
+barter_status barter_test_injector_free(barter_test_injector *injector);
+
+/**
+ * Copies the sizes and offsets of the records as the library has them, as a JSON object, as
+ * `barter_last_error_message` copies.
+ *
+ * Ownership: the caller's buffer. Errors: `BARTER_NULL_POINTER`. Threads: any.
+ *
+ * Requires: `buf` is valid for writes of `cap` bytes, `len` for a write.
+ */
+barter_status barter_test_layout(char *buf, size_t cap, size_t *len);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* BARTER_H */

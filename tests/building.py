@@ -1,0 +1,47 @@
+"""What the tests of header, wheel and build.py share: the sources, build.py as a module and as a command."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+ROOT = Path(__file__).parent.parent
+WHEELS = ROOT / ".build" / "wheels"
+"""The packages of requirements.lock as build.py downloaded them."""
+
+
+def as_module() -> ModuleType:
+    """A fresh copy of build.py as a module, to be changed by one test."""
+    spec = importlib.util.spec_from_file_location("build_script", ROOT / "build.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def build(
+    *arguments: str, script: Path = ROOT / "build.py", cwd: Path = ROOT, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """Runs build.py as a person does, with more or other environment variables."""
+    command = [sys.executable, str(script), *arguments]
+    return subprocess.run(
+        command, cwd=cwd, env={**os.environ, **environment}, capture_output=True, text=True, timeout=280, check=False
+    )
+
+
+def cargo_metadata() -> dict[str, object]:
+    """What Cargo knows of the library and its dependencies on this platform."""
+    host = next(
+        line.removeprefix("host: ")
+        for line in subprocess.check_output(["rustc", "-vV"], text=True).splitlines()
+        if line.startswith("host: ")
+    )
+    command = ["cargo", "metadata", "--format-version", "1", "--locked", "--offline", "--filter-platform", host]
+    found: dict[str, object] = json.loads(subprocess.check_output(command, cwd=ROOT / "rust"))
+    return found

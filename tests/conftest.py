@@ -1,0 +1,36 @@
+"""Fixtures of all tests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+import pytest
+from harness import EXCHANGE, KINDS
+
+from barter_cffi import DynamicStreams, StreamOptions
+from barter_cffi.testing import Injector, in_memory
+
+
+class MakesStreams(Protocol):
+    """What the fixture `memory` is."""
+
+    def __call__(
+        self, *sources: tuple[Any, Any], options: StreamOptions | None = None
+    ) -> tuple[DynamicStreams, Injector]:
+        """In-memory streams of these sources, or of all kinds of one exchange, and their injector."""
+
+
+@pytest.fixture
+def memory() -> Iterator[MakesStreams]:
+    """Makes in-memory streams; all of them are closed in the end."""
+    made = []
+
+    def make(*sources: tuple[Any, Any], options: StreamOptions | None = None) -> tuple[DynamicStreams, Injector]:
+        streams, injector = in_memory(sources or [(EXCHANGE, kind) for kind in KINDS], options)
+        made.append(streams)
+        return streams, injector
+
+    yield make
+    for streams in made:
+        streams.close()

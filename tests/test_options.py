@@ -1,0 +1,110 @@
+"""Options: what the library's JSON gets of them, and who refuses what."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from harness import EXCHANGE
+
+from barter_cffi import ArgumentError, Endpoint, QueueOptions, ReconnectPolicy, StreamOptions, SubscriptionError
+from barter_cffi.options import options_json
+from barter_cffi.testing import in_memory
+
+
+def test_what_is_not_given_is_left_to_the_library() -> None:
+    assert options_json(None) == {}
+    assert options_json(StreamOptions()) == {"endpoints": {}, "queue": {}, "reconnect": {}}
+
+
+def test_everything_given_is_passed_in_the_librarys_units() -> None:
+    options = StreamOptions(
+        start="any",
+        connect_timeout=2.5,
+        subscribe_timeout=3,
+        endpoints={"kraken": "ws://127.0.0.1:1", "binance_spot": Endpoint("ws://127.0.0.1:2", "http://127.0.0.1:3")},
+        queue=QueueOptions(capacity=10, max_bytes=4096, policy="drop_oldest"),
+        reconnect=ReconnectPolicy(initial=0.25, multiplier=1.5, max=8),
+        snapshot_depth=50,
+    )
+    assert options_json(options) == {
+        "start": "any",
+        "connect_timeout_ms": 2500,
+        "subscribe_timeout_ms": 3000,
+        "endpoints": {
+            "kraken": "ws://127.0.0.1:1",
+            "binance_spot": {"websocket": "ws://127.0.0.1:2", "rest": "http://127.0.0.1:3"},
+        },
+        "queue": {"capacity": 10, "max_bytes": 4096, "policy": "drop_oldest"},
+        "reconnect": {"initial_ms": 250, "multiplier": 1.5, "max_ms": 8000},
+        "snapshot_depth": 50,
+    }
+    in_memory([(EXCHANGE, "trades")], options)[0].close()
+
+
+def test_options_are_values() -> None:
+    assert StreamOptions(queue=QueueOptions(capacity=5)) == StreamOptions(queue=QueueOptions(capacity=5))
+    with pytest.raises(AttributeError):
+        StreamOptions().start = "any"  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("made", "fields", "named"),
+    [
+        (StreamOptions, {"start": 1}, "start"),
+        (StreamOptions, {"connect_timeout": "10"}, "connect_timeout"),
+        (StreamOptions, {"subscribe_timeout": True}, "subscribe_timeout"),
+        (StreamOptions, {"endpoints": ["ws://127.0.0.1"]}, "endpoints"),
+        (StreamOptions, {"endpoints": {"kraken": 1}}, "endpoints"),
+        (StreamOptions, {"endpoints": {1: "ws://127.0.0.1"}}, "endpoints"),
+        (StreamOptions, {"queue": {"capacity": 5}}, "queue"),
+        (StreamOptions, {"reconnect": 1.0}, "reconnect"),
+        (StreamOptions, {"snapshot_depth": 1.5}, "snapshot_depth"),
+        (QueueOptions, {"capacity": 1.0}, "capacity"),
+        (QueueOptions, {"max_bytes": "1"}, "max_bytes"),
+        (QueueOptions, {"policy": 1}, "policy"),
+        (ReconnectPolicy, {"initial": "1"}, "initial"),
+        (ReconnectPolicy, {"multiplier": None, "max": True}, "max"),
+        (Endpoint, {"websocket": 1}, "websocket"),
+        (Endpoint, {"rest": b"http://127.0.0.1"}, "rest"),
+    ],
+)
+def test_a_value_of_a_wrong_type_is_a_type_error_that_names_it(made: Any, fields: dict[str, Any], named: str) -> None:
+    with pytest.raises(TypeError, match=rf"{made.__name__}: {named}"):
+        made(**fields)
+
+
+def test_options_must_be_stream_options() -> None:
+    with pytest.raises(TypeError, match="StreamOptions"):
+        in_memory([(EXCHANGE, "trades")], {"start": "any"})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("options", "path"),
+    [
+        (StreamOptions(start="some"), r"options\.start"),  # type: ignore[arg-type]
+        (StreamOptions(connect_timeout=0), r"options\.connect_timeout"),
+        (StreamOptions(connect_timeout=-1), r"options\.connect_timeout"),
+        (StreamOptions(connect_timeout=float("nan")), r"options\.connect_timeout"),
+        (StreamOptions(subscribe_timeout=float("inf")), r"options\.subscribe_timeout"),
+        (StreamOptions(queue=QueueOptions(capacity=0)), r"options\.queue\.capacity"),
+        (StreamOptions(queue=QueueOptions(max_bytes=1)), r"options\.queue\.max_bytes"),
+        (StreamOptions(queue=QueueOptions(policy="drop_all")), r"options\.queue\.policy"),  # type: ignore[arg-type]
+        (StreamOptions(reconnect=ReconnectPolicy(initial=-1)), r"options\.reconnect\.initial"),
+        (StreamOptions(reconnect=ReconnectPolicy(initial=0)), r"options\.reconnect\.initial"),
+        (StreamOptions(reconnect=ReconnectPolicy(multiplier=0.5)), r"options\.reconnect\.multiplier"),
+        (StreamOptions(reconnect=ReconnectPolicy(multiplier=float("nan"))), r"options\.reconnect\.multiplier"),
+        (StreamOptions(reconnect=ReconnectPolicy(initial=2, max=1)), r"options\.reconnect\.max"),
+        (StreamOptions(snapshot_depth=0), r"options\.snapshot_depth"),
+        (StreamOptions(endpoints={"kraken": "kraken"}), r"options\.endpoints\.kraken"),
+        (StreamOptions(endpoints={"kraken": Endpoint(rest="ws://a")}), r"options\.endpoints\.kraken\.rest"),
+    ],
+)
+def test_a_value_out_of_range_is_an_argument_error_that_names_its_path(options: StreamOptions, path: str) -> None:
+    with pytest.raises(ArgumentError, match=path):
+        in_memory([(EXCHANGE, "trades")], options)
+
+
+def test_an_endpoint_of_an_unknown_exchange_is_refused_with_the_nearest_names() -> None:
+    with pytest.raises(SubscriptionError, match="binance_spot"):
+        in_memory([(EXCHANGE, "trades")], StreamOptions(endpoints={"binance_spt": "ws://a"}))  # type: ignore[dict-item]
