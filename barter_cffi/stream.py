@@ -133,7 +133,13 @@ class MarketStream(Generic[EventT]):
             batch = None
             try:
                 with self._lock:
-                    batch = self._take_batch(max_events)
+                    items = [*self._unread]
+                    try:
+                        taken, unread, chunks = self._first_rows(items, max_events)
+                        batch, self._unread, self._chunks = taken, unread, chunks
+                    except BaseException:
+                        self._unread = iter(items)
+                        raise
                 if batch is not None:
                     return batch
             except BaseException:
@@ -225,32 +231,28 @@ class MarketStream(Generic[EventT]):
             if self._closed:
                 self._unread = _NOTHING
 
-    def _take_batch(self, max_events: int) -> Batch[EventT] | None:
-        """What is left of the current chunk, or the first waiting one. The lock is held."""
-        items = [*self._unread]
-        try:
-            if items and self._current is not None:
-                length = len(self._current)
-                batch = self._current._part(length - len(items), length - len(items) + max_events)
-                self._unread = iter(items[max_events:])
-                return batch
-        except BaseException:
-            self._unread = iter(items)
-            raise
+    def _first_rows(self, items: list[Any], max_events: int) -> tuple[Batch[EventT] | None, Iterator[Any], list[Any]]:
+        """A batch of what is left of the current chunk, which is `items`, or else of the first waiting one; and what
+        `_unread` and `_chunks` are without it. Changes nothing. The lock is held.
+        """
+        if items and self._current is not None:
+            end = len(self._current)
+            first = end - len(items)
+            return self._current._part(first, first + max_events), iter(items[max_events:]), self._chunks
         if not self._chunks:
-            return None
+            return None, _NOTHING, []
         batch, *waiting = self._chunks
         if len(batch) > max_events:
             waiting.insert(0, batch._part(max_events, len(batch)))
             batch = batch._part(0, max_events)
-        self._chunks = waiting
-        return batch
+        return batch, _NOTHING, waiting
 
     def _give_back(self, batch: Batch[EventT]) -> None:
         """Puts a batch that its caller will not get in front of everything again."""
         with self._lock:
-            rest = self._take_batch(len(self._current or ())) if length_hint(self._unread) else None
-            self._chunks = [batch, *([rest] if rest else []), *self._chunks]
+            items = [*self._unread]
+            rest, _, chunks = self._first_rows(items, len(items)) if items else (None, _NOTHING, self._chunks)
+            self._unread, self._chunks = _NOTHING, [batch, *([rest] if rest else []), *chunks]
 
     def _check_process(self) -> None:
         # Before any lock: a thread that is not in this process may hold it.

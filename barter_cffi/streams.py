@@ -13,6 +13,7 @@ from typing import Any, Literal, TypeAlias
 import msgspec
 
 from barter_cffi._ffi import check, ffi, lib, text
+from barter_cffi._json import json_bytes
 from barter_cffi._wait import deadline_after, wait
 from barter_cffi.errors import ArgumentError, InitTimeoutError, StreamClosedError
 from barter_cffi.event import (
@@ -62,7 +63,7 @@ def init_dynamic_streams(
         ValueError, TypeError: an argument is not of its form.
     """
     deadline = None if timeout is None else deadline_after(timeout)
-    request = msgspec.json.encode({"batches": batches_json(batches), "options": options_json(options)})
+    request = json_bytes({"batches": batches_json(batches), "options": options_json(options)})
     handle = ffi.new("barter_streams **")
     try:
         check(lib.barter_streams_start(request, len(request), handle))

@@ -71,6 +71,8 @@ def main() -> None:
     parser.add_argument("--events", type=int, default=1_000_000, help="of each round")
     arguments = parser.parse_args()
     rounds, events = (1, 300_000) if arguments.quick else (arguments.rounds, arguments.events)
+    build = ["cargo", "build", "--release", "--locked", "--package", "barter_bench"]
+    subprocess.run(build, cwd=ROOT / "rust", check=True)
     consumers = trades()
     with blast("trades") as address:
         for _ in range(rounds):

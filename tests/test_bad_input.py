@@ -16,20 +16,20 @@ import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
 from aiohttp import web
 
 from barter_cffi import (
-    ArgumentError,
     BarterError,
     ConnectError,
     Endpoint,
     InitTimeoutError,
     QueueOptions,
-    ReconnectPolicy,
     Reconnecting,
+    ReconnectPolicy,
     StreamOptions,
     SubKind,
     Subscription,
@@ -73,9 +73,7 @@ def exchange() -> Iterator[LocalExchange]:
 def nothing_is_left_open(served: LocalExchange) -> None:
     """Waits, with a bound, until no connection is open."""
     names = list(served.addresses)
-    served.wait_until(
-        lambda: all(served.journal.connections(name).open == 0 for name in names), timeout=BOUND_S
-    )
+    served.wait_until(lambda: all(served.journal.connections(name).open == 0 for name in names), timeout=BOUND_S)
 
 
 def options(served: LocalExchange, **changes: Any) -> StreamOptions:
@@ -85,7 +83,7 @@ def options(served: LocalExchange, **changes: Any) -> StreamOptions:
 
 def refused(batches: Any, options: Any = None, **others: Any) -> Exception:
     """The exception of an initialisation that must fail."""
-    with pytest.raises(Exception) as raised:  # noqa: PT011: each test says which class it is
+    with pytest.raises(Exception) as raised:  # each test says of which class
         init_dynamic_streams(batches, options, **others)
     assert isinstance(raised.value, Exception)
     return raised.value
@@ -134,11 +132,10 @@ def test_batches_without_a_subscription_are_a_subscription_error(batches: Any) -
 
 
 @pytest.mark.parametrize(
-    ("name", "nearest"), [("binance_spott", "binance_spot"), ("Krakn", "kraken"), ("bybit", "bybit_spot")]
+    ("name", "nearest"),
+    [("binance_spott", "binance_spot"), ("Krakn", "kraken"), ("bybit", "bybit_spot")],
 )
-def test_an_unknown_exchange_is_a_subscription_error_that_offers_the_nearest(
-    name: Any, nearest: str
-) -> None:
+def test_an_unknown_exchange_is_a_subscription_error_that_offers_the_nearest(name: Any, nearest: str) -> None:
     error = refused([[BTC, Subscription(name, "btc", "usdt", "spot", "trades")]])
     assert isinstance(error, SubscriptionError)
     assert f'"{name}"' in str(error)
@@ -155,11 +152,10 @@ def test_an_exchange_that_resembles_none_is_an_error_that_lists_them_all() -> No
 
 
 @pytest.mark.parametrize(
-    ("kind", "nearest"), [("trade", "trades"), ("l3", "l1"), ("liquidation", "liquidations"), ("", "l2")]
+    ("kind", "nearest"),
+    [("trade", "trades"), ("l3", "l1"), ("liquidation", "liquidations"), ("", "l2")],
 )
-def test_an_unknown_kind_is_a_subscription_error_that_offers_the_nearest(
-    kind: Any, nearest: str
-) -> None:
+def test_an_unknown_kind_is_a_subscription_error_that_offers_the_nearest(kind: Any, nearest: str) -> None:
     with pytest.raises(SubscriptionError) as raised:
         Subscription("binance_spot", "btc", "usdt", "spot", kind)
     assert repr(kind) in str(raised.value)
@@ -265,7 +261,14 @@ def replace_field(subscription: Subscription, field: str, value: Any) -> Subscri
 
 @pytest.mark.parametrize(
     "text",
-    ["", "binance_spot", "binance_spot:btc/usdt", "binance_spot:btcusdt:trades", "::", "a:b/c:swap:l1"],
+    [
+        "",
+        "binance_spot",
+        "binance_spot:btc/usdt",
+        "binance_spot:btcusdt:trades",
+        "::",
+        "a:b/c:swap:l1",
+    ],
 )
 def test_a_text_that_is_no_subscription_is_an_error_that_quotes_it(text: str) -> None:
     with pytest.raises(SubscriptionError):
@@ -278,7 +281,9 @@ def test_a_text_that_is_no_subscription_is_an_error_that_quotes_it(text: str) ->
 # Values of the wrong type or out of range.
 
 
-@pytest.mark.parametrize("batches", [None, 5, BTC, "binance_spot:btc/usdt:trades", {}, [5], [[5]], [BTC, [BTC]], [None]])
+@pytest.mark.parametrize(
+    "batches", [None, 5, BTC, "binance_spot:btc/usdt:trades", {}, [5], [[5]], [BTC, [BTC]], [None]]
+)
 def test_batches_of_the_wrong_type_are_a_type_error(batches: Any) -> None:
     error = refused(batches)
     assert isinstance(error, TypeError)
@@ -329,12 +334,13 @@ def test_options_that_are_no_stream_options_are_a_type_error(options: Any) -> No
         ({"endpoints": {"krakn": "ws://127.0.0.1"}}, "options.endpoints.krakn"),
         ({"endpoints": {"kraken": "http://127.0.0.1"}}, "options.endpoints.kraken"),
         ({"endpoints": {"kraken": "not an address"}}, "options.endpoints.kraken"),
-        ({"endpoints": {"kraken": Endpoint(rest="ws://127.0.0.1")}}, "options.endpoints.kraken.rest"),
+        (
+            {"endpoints": {"kraken": Endpoint(rest="ws://127.0.0.1")}},
+            "options.endpoints.kraken.rest",
+        ),
     ],
 )
-def test_an_option_out_of_its_range_is_an_error_that_names_its_path(
-    changes: dict[str, Any], path: str
-) -> None:
+def test_an_option_out_of_its_range_is_an_error_that_names_its_path(changes: dict[str, Any], path: str) -> None:
     error = refused([[BTC]], StreamOptions(**changes))
     assert isinstance(error, BarterError)
     assert isinstance(error, ValueError)
@@ -342,9 +348,7 @@ def test_an_option_out_of_its_range_is_an_error_that_names_its_path(
 
 
 @pytest.mark.parametrize("name", ["binance_spott", "", "kraken\0", "\ud800"])
-def test_selecting_an_unknown_exchange_is_an_error_and_removes_nothing(
-    exchange: LocalExchange, name: Any
-) -> None:
+def test_selecting_an_unknown_exchange_is_an_error_and_removes_nothing(exchange: LocalExchange, name: Any) -> None:
     with init_dynamic_streams([[BTC]], options(exchange)) as streams:
         with pytest.raises(SubscriptionError):
             streams.select_trades(name)
@@ -481,7 +485,8 @@ def test_an_address_with_a_wrong_path_is_a_connect_error_with_the_status(
 
 
 @pytest.mark.parametrize(
-    ("subscription", "market"), [(BTC, "BTCUSDT"), (BOOK, "BTCUSDT"), (FUTURES, "BTCUSDT"), (KRAKEN, "XBT/USD")]
+    ("subscription", "market"),
+    [(BTC, "BTCUSDT"), (BOOK, "BTCUSDT"), (FUTURES, "BTCUSDT"), (KRAKEN, "XBT/USD")],
 )
 def test_a_server_that_never_acknowledges_is_an_error_within_the_subscribe_timeout(
     exchange: LocalExchange, subscription: Subscription, market: str
@@ -567,7 +572,11 @@ def test_a_server_that_hangs_up_after_each_acknowledgement_is_not_stormed(
 )
 @pytest.mark.parametrize("subscription", [BOOK, replace_field(FUTURES, "kind", "l2")])
 def test_a_bad_snapshot_is_a_connect_error_that_says_what_came_instead(
-    exchange: LocalExchange, subscription: Subscription, fault: Fault, setting: Any, words: list[str]
+    exchange: LocalExchange,
+    subscription: Subscription,
+    fault: Fault,
+    setting: Any,
+    words: list[str],
 ) -> None:
     exchange.set_fault(subscription.exchange, fault, **setting)
     error = refused([[subscription]], options(exchange))
@@ -633,12 +642,15 @@ def test_ctrl_c_ends_init_against_a_mute_server_within_100_ms(exchange: LocalExc
     )
     for attempt in range(1, 4):
         with subprocess.Popen(
-            [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [sys.executable, "-c", program],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
         ) as waiting:
             watchdog = threading.Timer(20.0, waiting.kill)
             watchdog.start()
             try:
-                exchange.wait_until(lambda made=attempt: len(exchange.journal.frames("kraken")) == made, 20.0)
+                exchange.wait_until(partial(heard, exchange, attempt), timeout=20.0)
                 sent = time.monotonic()  # the clock of the whole machine, not of one process
                 waiting.send_signal(signal.SIGINT)
                 assert waiting.stdout is not None
@@ -651,6 +663,11 @@ def test_ctrl_c_ends_init_against_a_mute_server_within_100_ms(exchange: LocalExc
             finally:
                 watchdog.cancel()
                 waiting.kill()
+
+
+def heard(exchange: LocalExchange, frames: int) -> bool:
+    """Whether Kraken has been sent so many frames: a client then waits for the acknowledgement."""
+    return len(exchange.journal.frames("kraken")) == frames
 
 
 # One at a time.

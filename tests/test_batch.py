@@ -11,9 +11,8 @@ import pytest
 from conftest import MakesStreams
 from harness import BOUND_S, EXCHANGE, InThread, btc, one_of_each, trades
 
-from barter_cffi import Batch, DataError, MarketEvent, Reconnecting
+from barter_cffi import Batch, DataError, MarketEvent, Reconnecting, record
 from barter_cffi import batch as batch_module
-from barter_cffi import record
 
 
 def batch_of(memory: MakesStreams, count: int) -> tuple[Batch[Any], list[Any]]:

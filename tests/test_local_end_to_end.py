@@ -26,9 +26,9 @@ from barter_cffi import (
     Notice,
     OptionContract,
     OrderBookL1Event,
-    ReconnectPolicy,
     Reconnected,
     Reconnecting,
+    ReconnectPolicy,
     StreamOptions,
     SubKind,
     Subscription,
@@ -43,6 +43,7 @@ from barter_cffi.testing.local_exchange import (
     BookSnapshot,
     BookUpdate,
     Event,
+    Fault,
     Kind,
     Level,
     Liquidation,
@@ -50,9 +51,7 @@ from barter_cffi.testing.local_exchange import (
     Trade,
 )
 
-PAIRS: list[tuple[str, Kind]] = [
-    (name, kind) for name, exchange in EXCHANGES.items() for kind in exchange.kinds
-]
+PAIRS: list[tuple[str, Kind]] = [(name, kind) for name, exchange in EXCHANGES.items() for kind in exchange.kinds]
 PAIRS_OF_MANY = [(name, kind) for name, kind in PAIRS if len(LocalExchange([name]).markets(name)) > 1]
 BOOKS = [name for name, kind in PAIRS if kind == "l2"]
 BOUND_S = 5.0  # for anything that takes milliseconds
@@ -252,9 +251,7 @@ def server_book(exchange: LocalExchange, name: str, market: str, sequence: int) 
 
 
 @pytest.mark.parametrize(("name", "kind"), PAIRS)
-def test_what_the_exchange_sent_is_what_python_got(
-    quiet: LocalExchange, name: str, kind: Kind
-) -> None:
+def test_what_the_exchange_sent_is_what_python_got(quiet: LocalExchange, name: str, kind: Kind) -> None:
     markets = served(quiet, name)[:2]
     with init_dynamic_streams([[to(name, market, kind) for _, market in markets]], options(quiet)) as streams:
         stream = select(streams, name, kind)
@@ -276,9 +273,7 @@ def test_what_the_exchange_sent_is_what_python_got(
 
 
 @pytest.mark.parametrize(("name", "kind"), PAIRS)
-def test_the_instrument_of_an_event_is_the_one_of_the_subscription(
-    quiet: LocalExchange, name: str, kind: Kind
-) -> None:
+def test_the_instrument_of_an_event_is_the_one_of_the_subscription(quiet: LocalExchange, name: str, kind: Kind) -> None:
     markets = served(quiet, name)[:3]
     wanted = [to(name, market, kind) for _, market in markets]
     with init_dynamic_streams([wanted], options(quiet)) as streams:
@@ -323,11 +318,7 @@ def test_the_book_built_from_events_is_the_servers_at_every_sequence(name: str, 
 
 
 @pytest.mark.parametrize("name", BOOKS)
-def test_after_a_gap_in_the_sequence_the_book_comes_back_as_a_snapshot(
-    quiet: LocalExchange, name: str
-) -> None:
-    from barter_cffi.testing.local_exchange import Fault
-
+def test_after_a_gap_in_the_sequence_the_book_comes_back_as_a_snapshot(quiet: LocalExchange, name: str) -> None:
     market, description = served(quiet, name)[0]
     with init_dynamic_streams([[to(name, description, "l2")]], options(quiet)) as streams:
         stream = select(streams, name, "l2")
@@ -352,18 +343,14 @@ def test_after_a_gap_in_the_sequence_the_book_comes_back_as_a_snapshot(
 
 
 @pytest.mark.parametrize(("name", "kind"), PAIRS_OF_MANY)
-def test_a_batch_of_two_markets_opens_one_connection(
-    quiet: LocalExchange, name: str, kind: Kind
-) -> None:
+def test_a_batch_of_two_markets_opens_one_connection(quiet: LocalExchange, name: str, kind: Kind) -> None:
     [(_, a), (_, b)] = served(quiet, name)[:2]
     with init_dynamic_streams([[to(name, a, kind), to(name, b, kind)]], options(quiet)):
         assert quiet.journal.connections(name).made == 1
 
 
 @pytest.mark.parametrize(("name", "kind"), PAIRS_OF_MANY)
-def test_two_batches_open_a_connection_each_that_end_in_one_stream(
-    quiet: LocalExchange, name: str, kind: Kind
-) -> None:
+def test_two_batches_open_a_connection_each_that_end_in_one_stream(quiet: LocalExchange, name: str, kind: Kind) -> None:
     markets = served(quiet, name)[:2]
     batches = [[to(name, market, kind)] for _, market in markets]
     with init_dynamic_streams(batches, options(quiet)) as streams:
@@ -441,7 +428,7 @@ def test_a_dropped_connection_is_a_marker_in_its_place_and_events_come_again(
         assert again.attempts >= 1
         assert again.gap_seconds is not None
         assert 0 <= again.gap_seconds < BOUND_S
-        sent_again = [sent for sent in delivered(quiet, name, kind, market, connection(quiet, name))]
+        sent_again = delivered(quiet, name, kind, market, connection(quiet, name))
         expected = [sent for sent in sent_again if not (isinstance(sent, Trade) and sent.history)]
         for event, wanted in zip(take(stream, len(expected)), expected, strict=True):
             assert_same(event, wanted)
@@ -465,8 +452,6 @@ def test_streams_of_other_exchanges_and_kinds_do_not_notice_a_dropped_connection
 
 
 def test_a_frame_that_cannot_be_read_is_one_error_and_loses_no_event(quiet: LocalExchange) -> None:
-    from barter_cffi.testing.local_exchange import Fault
-
     market, description = served(quiet, "binance_spot")[0]
     subscription = to("binance_spot", description, "trades")
     with init_dynamic_streams([[subscription]], options(quiet)) as streams:

@@ -304,7 +304,12 @@ def test_closing_wakes_every_waiting_reader_and_stays_closed(way: str, ender: st
 
 def test_no_call_that_begins_after_close_gives_an_item_whatever_others_were_reading() -> None:
     def read(stream: AnyStream, taken: list[Any], closed: threading.Event, seed: int) -> None:
-        ways = [stream.recv, stream.try_recv, lambda: stream.recv_batch(1), lambda: next(stream, None)]
+        ways: list[Callable[[], Any]] = [
+            stream.recv,
+            stream.try_recv,
+            lambda: stream.recv_batch(1),
+            lambda: next(stream, None),
+        ]
         chance = random.Random(seed)
         while not closed.is_set():
             with contextlib.suppress(StreamClosedError):
@@ -320,8 +325,8 @@ def test_no_call_that_begins_after_close_gives_an_item_whatever_others_were_read
             stream, _streams, injector = one_stream()
             injector.push_many([trade(injector, 0)] * 1_500)
             taken, closed = list[Any](), threading.Event()
-            reading = [partial(read, stream, taken, closed, 4 * seed + number) for number in range(4)]
-            readers = list(map(InThread, reading))
+            calls = [partial(read, stream, taken, closed, 4 * seed + number) for number in range(4)]
+            readers = [InThread(call) for call in calls]
             few = chance.randrange(1_000)
             eventually(lambda: len(taken) > few)  # noqa: B023
             stream.close()
@@ -543,8 +548,8 @@ def scene_interrupt_storm() -> None:
             next_signal()
     signal.signal(signal.SIGALRM, signal.SIG_IGN)
     assert feeder.result() is None
-    items: list[Any] = [one for got in received for one in (got if isinstance(got, Batch) else [got])]
-    assert [int(item.id) for item in items] == list(range(total))
+    runs: list[Any] = [got if isinstance(got, Batch) else [got] for got in received]
+    assert [int(item.id) for run in runs for item in run] == list(range(total))
     print(raised)
 
 

@@ -1,4 +1,4 @@
-"""What the package promises, a test for each sentence; the sentence stands in the test's docstring."""
+"""What the package promises, a test for each sentence, which stands in the test's docstring."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias, TypeVar
 
 import msgspec
 import pytest
@@ -22,6 +23,7 @@ from barter_cffi import (
     BookUpdateEvent,
     DataError,
     DynamicStreams,
+    ExchangeId,
     Instrument,
     Level,
     Levels,
@@ -42,7 +44,7 @@ from barter_cffi import (
 from barter_cffi.testing import Injector, LocalExchange, in_memory
 
 ROOT = Path(__file__).parent.parent
-EXCHANGE = "binance_futures_usd"  # the one that has every kind
+EXCHANGE: ExchangeId = "binance_futures_usd"  # the one that has every kind
 KINDS = list(SubKind)
 SELECTORS: dict[SubKind, str] = {
     SubKind.PUBLIC_TRADES: "trades",
@@ -57,7 +59,8 @@ RUST_KINDS: dict[SubKind, str] = {
     SubKind.LIQUIDATIONS: "Liquidations",
 }
 BOUND_S = 10.0  # nothing here takes so long; a test that waits longer has failed
-Item = MarketEvent | Notice | DataError
+Item: TypeAlias = MarketEvent | Notice | DataError
+T = TypeVar("T")
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -82,30 +85,27 @@ def found(stream: MarketStream[Any] | None) -> MarketStream[Any]:
 
 def events(kind: SubKind, instrument: Instrument, first: int = 0, count: int = 3) -> list[MarketEvent]:
     """Events of a kind; each number gives other values."""
-    made: list[MarketEvent] = []
-    for number in range(first, first + count):
-        price, at = 100.0 + number / 8, 1_700_000_000_000_000_001 + number
-        bids = Levels.of((f"{price}0", "1.50"), (f"{price - 1}", "0.25"))
-        asks = Levels.of((f"{price + 1}", f"{number}"))
-        side = Side.BUY if number % 2 else Side.SELL
-        make: dict[SubKind, Callable[[], MarketEvent]] = {
-            SubKind.PUBLIC_TRADES: lambda: TradeEvent(
-                price, 0.5 + number, side, f"№{number}" * (1 + 30 * number), instrument, at, at + 7
-            ),
-            SubKind.ORDER_BOOKS_L1: lambda: OrderBookL1Event(
-                at - 3, bids[0], asks[0] if number else None, instrument, at, at + 7
-            ),
-            SubKind.ORDER_BOOKS_L2: lambda: (
-                BookUpdateEvent(number, at - 5, bids, asks, instrument, at, at + 7)
-                if number % 3
-                else BookSnapshotEvent(number, None, bids, Levels(), instrument, at, at + 7)
-            ),
-            SubKind.LIQUIDATIONS: lambda: LiquidationEvent(
-                price, 0.25 + number, side, at - 9, instrument, at, at + 7
-            ),
-        }
-        made.append(make[kind]())
-    return made
+    return [event_of(kind, instrument, number) for number in range(first, first + count)]
+
+
+def event_of(kind: SubKind, instrument: Instrument, number: int) -> MarketEvent:
+    """The event of a number."""
+    price, at = 100.0 + number / 8, 1_700_000_000_000_000_001 + number
+    where = (instrument, at, at + 7)
+    side = Side.BUY if number % 2 else Side.SELL
+    bids = Levels.of((f"{price}0", "1.50"), (f"{price - 1}", "0.25"))
+    asks = Levels.of((f"{price + 1}", f"{number}"))
+    match kind:
+        case SubKind.PUBLIC_TRADES:
+            return TradeEvent(price, 0.5 + number, side, f"№{number}" * (1 + 30 * number), *where)
+        case SubKind.ORDER_BOOKS_L1:
+            return OrderBookL1Event(at - 3, bids[0], asks[0] if number else None, *where)
+        case SubKind.ORDER_BOOKS_L2 if number % 3 == 0:
+            return BookSnapshotEvent(number, None, bids, Levels(), *where)
+        case SubKind.ORDER_BOOKS_L2:
+            return BookUpdateEvent(number, at - 5, bids, asks, *where)
+        case SubKind.LIQUIDATIONS:
+            return LiquidationEvent(price, 0.25 + number, side, at - 9, *where)
 
 
 def btc(injector: Injector) -> Instrument:
@@ -156,7 +156,7 @@ def by_try_recv(stream: MarketStream[Any]) -> list[Item]:
 
 def by_for(stream: MarketStream[Any]) -> list[Item]:
     """All items, by `for`."""
-    return [item for item in stream]
+    return list(stream)
 
 
 def by_recv_batch(stream: MarketStream[Any]) -> list[Item]:
@@ -224,23 +224,9 @@ print(threads - 1)
 @pytest.mark.parametrize("kind", KINDS)
 def test_of_many_threads_that_select_a_stream_exactly_one_gets_it(kind: SubKind) -> None:
     """Single streams are removed safely on demand from behind a shared reference, from any thread."""
-    threads = 8
     for _ in range(50):
         streams, injector = in_memory([(EXCHANGE, kind), ("kraken", "trades")])
-        start = threading.Barrier(threads)
-        got: list[MarketStream[Any] | None] = []
-
-        def take(streams: DynamicStreams = streams, start: threading.Barrier = start) -> None:
-            start.wait(BOUND_S)
-            got.append(select(streams, kind))  # noqa: B023: joined in this turn
-
-        takers = [threading.Thread(target=take) for _ in range(threads)]
-        for taker in takers:
-            taker.start()
-        for taker in takers:
-            taker.join(BOUND_S)
-        assert len(got) == threads
-        [stream] = [one for one in got if one is not None]
+        [stream] = [taken for taken in at_once(8, partial(select, streams, kind)) if taken is not None]
         injector.error(EXCHANGE, kind, "boom")
         with pytest.raises(DataError, match="boom"):
             stream.recv(timeout=BOUND_S)
@@ -248,9 +234,26 @@ def test_of_many_threads_that_select_a_stream_exactly_one_gets_it(kind: SubKind)
         streams.close()
 
 
+def at_once(threads: int, call: Callable[[], T]) -> list[T]:
+    """What a call gives to each of so many threads that make it at the same time."""
+    start, got = threading.Barrier(threads), list[T]()
+
+    def run() -> None:
+        start.wait(BOUND_S)
+        got.append(call())
+
+    callers = [threading.Thread(target=run) for _ in range(threads)]
+    for caller in callers:
+        caller.start()
+    for caller in callers:
+        caller.join(BOUND_S)
+    assert len(got) == threads
+    return got
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_each_kind_is_selected_by_exchange_once_and_nothing_else_is(kind: SubKind) -> None:
-    """`select_trades`, `select_l1s`, `select_l2s` and `select_liquidations` take one exchange's stream out of the set."""
+    """`select_trades`, `select_l1s`, `select_l2s`, `select_liquidations` take one exchange's stream out of the set."""
     with in_memory([(EXCHANGE, each) for each in KINDS])[0] as streams:
         assert select(streams, kind) is not None
         assert select(streams, kind) is None
@@ -260,18 +263,18 @@ def test_each_kind_is_selected_by_exchange_once_and_nothing_else_is(kind: SubKin
 @pytest.mark.parametrize("kind", KINDS)
 def test_all_streams_of_a_kind_are_selected_as_one(kind: SubKind) -> None:
     """`select_all_trades`, `select_all_l1s`, `select_all_l2s` and `select_all_liquidations` merge what is left."""
-    sources = [(EXCHANGE, kind), ("okx", kind), ("kraken", kind)]
+    exchanges: list[ExchangeId] = ["okx", "kraken"]
     others = [(EXCHANGE, each) for each in KINDS if each is not kind]
-    streams, injector = in_memory(sources + others)  # type: ignore[arg-type]
+    streams, injector = in_memory([(EXCHANGE, kind), *((each, kind) for each in exchanges), *others])
     with streams:
         taken = found(select(streams, kind))
         merged = found(select_all(streams, kind, errors="yield"))
         assert select_all(streams, kind) is None
         assert sorted(streams.available) == sorted(others)
-        for exchange in ("okx", "kraken"):
+        for exchange in exchanges:
             injector.error(exchange, kind, f"of {exchange}")
         injector.error(EXCHANGE, kind, "of the one that was taken")
-        for exchange in ("okx", "kraken"):
+        for exchange in exchanges:
             injector.close(exchange, kind)
         items = by_for(merged)
         assert [(str(item), item.exchange) for item in items if isinstance(item, DataError)] == [
@@ -439,14 +442,10 @@ def test_one_place_converts_market_events_in_rust_and_one_in_python() -> None:
 def rust_sources() -> dict[str, str]:
     """The library's Rust files, by their path."""
     folder = ROOT / "rust" / "src"
-    return {
-        str(path.relative_to(folder)): path.read_text(encoding="utf-8") for path in folder.rglob("*.rs")
-    }
+    return {str(path.relative_to(folder)): path.read_text(encoding="utf-8") for path in folder.rglob("*.rs")}
 
 
-@pytest.mark.parametrize(
-    "path", ["rust/", "barter_cffi/", "build.py", "tests/", "setup.py", "README.md"]
-)
+@pytest.mark.parametrize("path", ["rust/", "barter_cffi/", "build.py", "tests/", "setup.py", "README.md"])
 def test_the_top_level_has_what_is_promised(path: str) -> None:
     """At the top are `rust/`, `barter_cffi/`, `build.py`, `tests/`, `setup.py` and `README.md`."""
     found_there = ROOT / path

@@ -93,7 +93,7 @@ class Tally:
                 row.last = in_words(item)
                 row.latency_ms = (item.time_received_ns - item.time_exchange_ns) / 1e6
             case DataError():
-                self.errors.setdefault(f"{item.exchange} {item.sub_kind}", str(item))
+                self.errors.setdefault(str(item.exchange), str(item))
             case Dropped():
                 self.dropped += item.count
             case _:
@@ -180,13 +180,13 @@ def summary(tally: Tally, console: Console) -> None:
     if not console.is_terminal:
         for line in plain_lines(tally):
             console.print(line, highlight=False, soft_wrap=True)
-    for source, error in sorted(tally.errors.items()):
-        console.print(f"{source}: {error}", style="yellow", highlight=False, markup=False, soft_wrap=True)
+    for exchange, error in sorted(tally.errors.items()):
+        console.print(f"{exchange}: {error}", style="yellow", highlight=False, markup=False, soft_wrap=True)
     for notice in tally.notices[:20]:
         console.print(notice, highlight=False, markup=False, soft_wrap=True)
     console.print(
         f"{tally.events:,} events of {len(tally.rows)} subscriptions, {tally.dropped:,} dropped, "
-        f"{len(tally.errors)} sources with errors, {len(tally.notices)} notices"
+        f"{len(tally.errors)} exchanges with errors, {len(tally.notices)} notices"
     )
     console.print("\nThe same in Python:\n", style="bold")
     console.print(EXAMPLE, highlight=False, markup=False, soft_wrap=True)
@@ -226,8 +226,9 @@ def run_on(
         summary(tally, console)
         return 130
     except BarterError as error:
-        for reason in str(error).split("; "):
-            console.print(reason, style="red", highlight=False, markup=False)
+        by_venue = {reason.partition(":")[0]: reason for reason in str(error).split("; ")}
+        for reason in by_venue.values():
+            console.print(reason, style="red", highlight=False, markup=False, soft_wrap=True)
         return 1
     summary(tally, console)
     return 0 if tally.rows and (live or len(tally.rows) == wanted) else 1

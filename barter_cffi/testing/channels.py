@@ -8,9 +8,8 @@ from collections.abc import Iterable
 from functools import partial
 from typing import Any, Literal
 
-import msgspec
-
 from barter_cffi._ffi import check, ffi, last_message, lib, text
+from barter_cffi._json import json_bytes
 from barter_cffi.errors import ArgumentError, StreamClosedError, SubscriptionError
 from barter_cffi.event import MarketEvent
 from barter_cffi.instrument import ExchangeId, Instrument, InstrumentKind, Instruments, kind_json
@@ -32,7 +31,7 @@ def in_memory(
         ArgumentError: an option has a value it cannot have.
     """
     rows = [(exchange, SubKind(kind)) for exchange, kind in sources]
-    request = msgspec.json.encode({"sources": rows, "options": options_json(options)})
+    request = json_bytes({"sources": rows, "options": options_json(options)})
     streams, injector = ffi.new("barter_streams **"), ffi.new("barter_test_injector **")
     check(lib.barter_test_streams(request, len(request), streams, injector))
     made = DynamicStreams(streams[0])
@@ -73,7 +72,7 @@ class Injector:
             "instrument_kind": kind_json(instrument_kind),
             "name_exchange": name_exchange,
         }
-        request, index = msgspec.json.encode(fields), ffi.new("uint32_t *")
+        request, index = json_bytes(fields), ffi.new("uint32_t *")
         check(lib.barter_test_instrument(self._handle, request, len(request), index))
         place: int = index[0]
         known = self._instruments.known
@@ -145,7 +144,7 @@ class Injector:
         }
         if variant not in variants:
             raise ArgumentError(f"variant must be one of {', '.join(variants)}, not {variant!r}")
-        error = msgspec.json.encode(variants[variant])
+        error = json_bytes(variants[variant])
         self._check(lib.barter_test_push_error(self._handle, _name(exchange), sub_kind.number, error, len(error)))
 
     def reconnecting(self, exchange: ExchangeId, kind: SubKindName) -> None:

@@ -248,7 +248,8 @@ fn check(path: &str, holds: bool, value: impl std::fmt::Display, range: &str) ->
 }
 
 fn endpoint((name, raw): (String, RawEndpoint)) -> Result<(ExchangeId, Endpoint)> {
-    let exchange = exchange::named(&name)?;
+    let exchange = exchange::named(&name)
+        .map_err(|error| Error::new(error.status, format!("options.endpoints.{name}: {error}")))?;
     let (websocket, rest) = match raw {
         RawEndpoint::Websocket(address) => (Some(address), None),
         RawEndpoint::Both(RawAddresses { websocket, rest }) => (websocket, rest),

@@ -47,6 +47,7 @@ class Binance(Exchange):
     #: Seconds without a pong until the server disconnects; it pings every `beat_seconds`.
     pong_timeout: ClassVar[float]
     depth_path: ClassVar[str]
+    ticker_path: ClassVar[str]
 
     def market_name(self, market: Market) -> str:
         """`BTCUSDT`."""
@@ -113,7 +114,10 @@ class Binance(Exchange):
         connection.ping(str(self.options.clock() // 1_000_000).encode())
 
     def rest(self, path: str, query: Mapping[str, str]) -> Reply:
-        """The depth request; other paths are not found."""
+        """The depth request and the list of all symbols' prices; other paths are not found."""
+        if path == self.ticker_path:
+            prices = ({"symbol": name, "price": str(each.price)} for name, each in self.instruments.items())
+            return Reply(200, dumps(list(prices)))
         if path != self.depth_path:
             return Reply(404, dumps({"code": -5000, "msg": f"Path {path}, Method GET is invalid"}))
         fault = self.faults.take(self.name, Fault.SNAPSHOT_STATUS)

@@ -44,6 +44,7 @@ class BinanceFuturesUsd(Binance):
     beat_seconds = 180.0
     pong_timeout = 600.0
     depth_path = "/fapi/v1/depth"
+    ticker_path = "/fapi/v1/ticker/price"
 
     def default_markets(self) -> Sequence[Market]:
         """Perpetuals against usdt."""

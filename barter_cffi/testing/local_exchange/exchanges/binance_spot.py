@@ -26,6 +26,7 @@ class BinanceSpot(Binance):
     beat_seconds = 20.0
     pong_timeout = 60.0
     depth_path = "/api/v3/depth"
+    ticker_path = "/api/v3/ticker/price"
 
     def default_markets(self) -> Sequence[Market]:
         """Spot pairs against usdt and btc."""
