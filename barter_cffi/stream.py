@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from functools import partial
 from operator import length_hint
 from types import TracebackType
-from typing import Any, Generic, Literal
+from typing import Any, Generic, Literal, cast
 
 from barter_cffi._ffi import check, ffi, lib, text
 from barter_cffi._wait import FOREVER, deadline_after, left_ns, wait
@@ -207,29 +207,34 @@ class MarketStream(Generic[EventT]):
         Nothing happens when another thread has opened it. What is raised is in no list of the stream's: its traceback
         would tie the stream to frames that have done with it.
         """
-        with self._lock:
-            if length_hint(self._unread) or not self._chunks:
-                return
-            chunk, *waiting = self._chunks
-            length = min(len(chunk), CHUNK)
-            errors = chunk._kinds().find(_ERROR, 0, length) if self._raises else -1
-            stop = length if errors < 0 else max(errors, 1)
-            items = chunk._decode(0, stop)
-            current, left = chunk._part(0, stop), chunk._part(stop, len(chunk))
-            if left:
-                waiting.insert(0, left)
-            if errors == 0:
-                [error] = items
-                items = []
-                assert isinstance(error, DataError), "a record of an error"
-                self._chunks = waiting
-                try:
-                    raise error
-                finally:
-                    del error
-            self._current, self._unread, self._chunks = current, iter(items), waiting
-            if self._closed:
-                self._unread = _NOTHING
+        failed: Batch[EventT] | None = None
+        try:
+            with self._lock:
+                if length_hint(self._unread) or not self._chunks:
+                    return
+                chunk, *waiting = self._chunks
+                length = min(len(chunk), CHUNK)
+                place = chunk._kinds().find(_ERROR, 0, length) if self._raises else -1
+                stop = length if place < 0 else max(place, 1)
+                first, items = chunk._part(0, stop), chunk._decode(0, stop)
+                if stop < len(chunk):
+                    waiting.insert(0, chunk._part(stop, len(chunk)))
+                if place == 0:
+                    error, items = cast(DataError, items[0]), []
+                    failed, self._chunks = first, waiting
+                else:
+                    self._current, self._unread, self._chunks = first, iter(items), waiting
+                if self._closed:
+                    self._unread = _NOTHING
+        except BaseException:
+            if failed is not None:
+                self._give_back(failed)
+            raise
+        if failed is not None:
+            try:
+                raise error
+            finally:
+                del error
 
     def _first_rows(self, items: list[Any], max_events: int) -> tuple[Batch[EventT] | None, Iterator[Any], list[Any]]:
         """A batch of what is left of the current chunk, which is `items`, or else of the first waiting one; and what

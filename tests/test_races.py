@@ -573,6 +573,19 @@ def test_waiting_daemon_threads_do_not_hinder_the_interpreters_exit() -> None:
     assert time.monotonic() - end_of_main < 5
 
 
+def exit_code(child: int) -> int:
+    """How a forked child ended."""
+    states: list[int] = []
+
+    def gone() -> bool:
+        done, state = os.waitpid(child, os.WNOHANG)
+        states.extend([state] if done else [])
+        return bool(done)
+
+    eventually(gone)
+    return os.waitstatus_to_exitcode(states[0])
+
+
 def scene_fork() -> None:
     """A child of a process whose threads read, with items waiting on both sides of the boundary."""
     streams, injector = in_memory([("binance_spot", "trades"), ("kraken", "trades"), ("okx", "l1")])
@@ -603,15 +616,7 @@ def scene_fork() -> None:
         del stream, other, streams, injector, calls, call, waiting
         gc.collect()
         return
-    states: list[int] = []
-
-    def gone() -> bool:
-        done, state = os.waitpid(child, os.WNOHANG)
-        states.extend([state] if done else [])
-        return bool(done)
-
-    eventually(gone)
-    assert os.waitstatus_to_exitcode(states[0]) == 0
+    assert exit_code(child) == 0
     injector.push_many([events[3], theirs])
     assert [there(stream).recv() for _ in range(3)] == events[1:]
     assert waiting.result() == theirs
@@ -622,6 +627,23 @@ def scene_fork() -> None:
 
 def test_a_forked_child_is_refused_frees_nothing_and_leaves_the_parent_as_it_was() -> None:
     assert run_scene("scene_fork") == "parent done\n"
+
+
+def scene_fork_of_nothing() -> None:
+    """A child of a process that has imported the package and done nothing with it."""
+    child = os.fork()
+    if child == 0:
+        stream, _streams, injector = one_stream()
+        event = trade(injector, 0)
+        injector.push(event)
+        assert stream.recv(timeout=BOUND_S) == event
+        return
+    assert exit_code(child) == 0
+    print("parent done")
+
+
+def test_a_child_forked_before_anything_was_streamed_may_stream_itself() -> None:
+    assert run_scene("scene_fork_of_nothing") == "parent done\n"
 
 
 if __name__ == "__main__":

@@ -626,13 +626,11 @@ impl BarterDecimal {
     /// The number as a `rust_decimal`, `None` where its scale is past 28.
     pub fn to_decimal(self) -> Option<Decimal> {
         (self.scale <= 28).then(|| {
-            Decimal::from_parts(
-                self.lo,
-                self.mid,
-                self.hi,
-                self.negative != 0,
-                u32::from(self.scale),
-            )
+            let scale = u32::from(self.scale);
+            let mut decimal = Decimal::from_parts(self.lo, self.mid, self.hi, false, scale);
+            // Set apart from the parts, which would make a negative zero positive.
+            decimal.set_sign_negative(self.negative != 0);
+            decimal
         })
     }
 }
@@ -657,5 +655,54 @@ pub fn decimal_to_f64(value: BarterDecimal) -> f64 {
         -magnitude
     } else {
         magnitude
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_decimal_comes_back_with_digits_scale_and_sign_and_its_double_is_the_nearest() {
+        for mantissa in [
+            0,
+            1,
+            1 << 53,
+            (1 << 53) + 1,
+            123_456_789_012_345_678,
+            (1 << 96) - 1,
+        ] {
+            let mantissa: u128 = mantissa;
+            for (scale, negative) in (0..=28).flat_map(|scale| [(scale, false), (scale, true)]) {
+                let (lo, mid, hi) = (
+                    mantissa as u32,
+                    (mantissa >> 32) as u32,
+                    (mantissa >> 64) as u32,
+                );
+                let mut value = Decimal::from_parts(lo, mid, hi, false, scale);
+                value.set_sign_negative(negative);
+                let flat = decimal(value);
+                assert_eq!(flat.mantissa(), mantissa);
+                assert_eq!(flat.to_decimal().unwrap().unpack(), value.unpack());
+                let sign = if negative { "-" } else { "" };
+                let nearest: f64 = format!("{sign}{mantissa}e-{scale}").parse().unwrap();
+                assert_eq!(decimal_to_f64(flat).to_bits(), nearest.to_bits(), "{value}");
+            }
+        }
+        let past = BarterDecimal {
+            scale: 29,
+            ..BarterDecimal::default()
+        };
+        assert_eq!(past.to_decimal(), None);
+    }
+
+    #[test]
+    fn times_saturate_at_the_ends_of_64_bits() {
+        assert_eq!(nanoseconds(DateTime::<Utc>::MAX_UTC), i64::MAX);
+        assert_eq!(nanoseconds(DateTime::<Utc>::MIN_UTC), i64::MIN);
+        assert_eq!(
+            nanoseconds(DateTime::from_timestamp_nanos(i64::MIN)),
+            i64::MIN
+        );
     }
 }

@@ -2,7 +2,7 @@
 //! connections that it makes. Pure functions; nothing here opens anything.
 
 use crate::{
-    feed::exchange,
+    feed::{exchange, limits},
     instrument::{Instrument, Instruments},
     options::{Raw, StreamOptions, from_json},
     status::{Error, Result, Status},
@@ -96,7 +96,8 @@ pub struct ConnectionPlan {
 pub struct Request {
     /// The options.
     pub options: StreamOptions,
-    /// One connection a batch, exchange and kind, in the order of first appearance.
+    /// One connection a batch, exchange and kind, in the order of first appearance; several where the exchange
+    /// does not let one carry so much.
     pub connections: Vec<ConnectionPlan>,
 }
 
@@ -172,9 +173,10 @@ pub fn parse_request(json: &str, instruments: &Instruments) -> Result<Request> {
             }
         }
     }
+    let connections = connections.into_iter().flat_map(limits::connections);
     Ok(Request {
         options,
-        connections,
+        connections: connections.collect(),
     })
 }
 

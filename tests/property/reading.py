@@ -5,7 +5,9 @@ not as `==` has it, for which NaN differs from itself and 0.0 equals -0.0.
 from __future__ import annotations
 
 import struct
+import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
@@ -30,6 +32,9 @@ Received: TypeAlias = MarketEvent | Notice | DataError
 Identity: TypeAlias = tuple[object, ...]
 Stream: TypeAlias = MarketStream[Any]
 LastWay: TypeAlias = Literal["recv", "for", "recv_batch"]
+
+PATIENCE_S = 5.0
+"""How long a wait may take whose end is already there."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +68,7 @@ def read(stream: Stream, how: Read, unread: Callable[[], int]) -> Iterator[Recei
         yield from batch or ()
         return
     for _ in range(how.most):
-        if how.way == "for" and unread() == 0:
+        if how.way == "for" and unread() <= 0:
             return
         try:
             item = _one(stream, how)
@@ -84,13 +89,19 @@ def _one(stream: Stream, how: Read) -> Received | None:
     elif how.way == "try_recv":
         item = stream.try_recv()
     else:
-        item = next(stream)
+        with not_for_ever(stream):
+            item = next(stream)
     assert stream.errors == "yield" or not isinstance(item, DataError)
     return item
 
 
 def read_to_the_end(stream: Stream, way: LastWay) -> Iterator[Received]:
     """Everything that is left of a stream whose producers are gone, and that nothing follows."""
+    with not_for_ever(stream):
+        yield from _rest(stream, way)
+
+
+def _rest(stream: Stream, way: LastWay) -> Iterator[Received]:
     if way == "recv_batch":
         while (batch := stream.recv_batch()) is not None:
             yield from batch
@@ -114,6 +125,17 @@ def read_to_the_end(stream: Stream, way: LastWay) -> Iterator[Received]:
     assert stream.recv_batch() is None
     assert list(stream) == []
     assert stream.closed
+
+
+@contextmanager
+def not_for_ever(stream: Stream) -> Iterator[None]:
+    """Closes the stream after a while, which ends a wait for what should have been there."""
+    watch = threading.Timer(PATIENCE_S, stream.close)
+    watch.start()
+    try:
+        yield
+    finally:
+        watch.cancel()
 
 
 def identities(received: Received) -> list[Identity]:

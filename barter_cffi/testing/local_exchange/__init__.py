@@ -3,7 +3,8 @@
 In the order in which an event is made: `market` (what a market is) → `book`, `orderflow`,
 `simulation` (how it moves) → `events` (what happened) → `exchanges/` (how each venue writes it) →
 `connection`, `gateway` (the sockets). `traffic` decides when, `faults` what goes wrong, `journal`
-keeps what was sent and received, and `server` is the class that ties them together.
+keeps what was sent and received, and `server` is the class that ties them together. `replay/` puts
+captures of real exchanges in the simulation's place.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from .exchanges import EXCHANGES
 from .faults import FAULTS, Fault, FaultRow
 from .journal import Connections, FrameReceived, Journal, RequestReceived
 from .market import Market, MarketKind, market_of, markets
+from .replay import CaptureError
 from .server import LocalExchange, NotSubscribedError
 
 __all__ = [
@@ -38,6 +40,7 @@ __all__ = [
     "BestBidAsk",
     "BookSnapshot",
     "BookUpdate",
+    "CaptureError",
     "Connections",
     "Event",
     "Fault",

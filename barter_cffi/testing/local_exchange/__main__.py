@@ -27,8 +27,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--port", type=int, default=0, help="port to listen on; 0 takes a free one")
     parser.add_argument("--rate", type=float, default=50.0, help="events/s per market and kind")
     parser.add_argument("--seed", type=int, default=0, help="decides what happens")
-    parser.add_argument("--exchanges", nargs="+", choices=sorted(EXCHANGES), metavar="NAME", help="default: all")
+    parser.add_argument(
+        "--exchanges",
+        nargs="+",
+        choices=sorted(EXCHANGES),
+        metavar="NAME",
+        help="to simulate; default: all, or none with --replay",
+    )
     parser.add_argument("--lenient", action="store_true", help="accept market names the venues would refuse")
+    parser.add_argument("--replay", nargs="+", default=[], metavar="FILE", help="captures to replay")
+    parser.add_argument("--speed", type=float, default=1.0, help="pace of a replay; 0: as fast as clients read")
     given = parser.parse_args(arguments)
     ended = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -41,6 +49,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             host=given.host,
             port=given.port,
             lenient=given.lenient,
+            captures=given.replay,
+            speed=given.speed,
         ).start()
     except (OSError, ValueError) as error:
         parser.exit(1, f"{parser.prog}: {error}\n")

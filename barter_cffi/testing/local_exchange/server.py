@@ -9,8 +9,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
-from types import TracebackType
-from typing import TYPE_CHECKING, Final, Literal
+from os import PathLike
+from typing import TYPE_CHECKING, Final, Literal, cast
 
 from .events import Event, Kind, Level
 from .exchanges import EXCHANGES, Exchange
@@ -19,10 +19,12 @@ from .faults import Fault, Faults, FaultSetting
 from .gateway import Gateway
 from .journal import Journal
 from .market import Market
-from .thread import LoopThread, Ready
+from .replay import Replaying, replaying, timelines
+from .thread import Ready, Server
 from .traffic import Traffic
 
 if TYPE_CHECKING:
+    from barter_cffi.instrument import ExchangeId
     from barter_cffi.options import Endpoint
 
 _CALL_TIMEOUT_S: Final = 30.0
@@ -32,7 +34,7 @@ class NotSubscribedError(LookupError):
     """`emit` was asked for events that nobody has subscribed to."""
 
 
-class LocalExchange:
+class LocalExchange(Server):
     """A server on loopback that speaks the public wire protocol of each exchange.
 
     A context manager: inside it the server runs, leaving it ends every connection and the thread.
@@ -40,7 +42,8 @@ class LocalExchange:
     `close()`.
 
     Args:
-        exchanges: identifiers of the exchanges to serve; None for all.
+        exchanges: identifiers of the exchanges to simulate; None for all, or for none where there
+            are captures.
         rate: events per second for each market and kind, where the venue states no lower rate.
         seed: decides every event but its times.
         host, port: where to listen; port 0 takes a free one.
@@ -54,9 +57,14 @@ class LocalExchange:
             makes Binance's ping come after 0.2 s.
         lenient: accept market names the venue would refuse where they are only spelled differently.
         na_trades: Binance USD-M sends rows that are no trades among its trades.
+        captures: files to replay, in cryptofeed's raw format. The exchanges they capture send what
+            was captured instead of simulated events; `autostart` holds for them too.
+        speed: how much faster than captured a replay is; 0 or infinity: as fast as clients read.
 
     Raises:
-        ValueError: an unknown exchange, a rate that is not positive.
+        ValueError: an unknown exchange, a rate that is not positive, markets for a replay;
+            `CaptureError` for a file that is no capture, with file and line.
+        OSError: a capture cannot be read.
     """
 
     def __init__(
@@ -75,16 +83,24 @@ class LocalExchange:
         keepalive_scale: float = 1.0,
         lenient: bool = False,
         na_trades: bool = False,
+        captures: Sequence[str | PathLike[str]] = (),
+        speed: float = 1.0,
     ) -> None:
         if not 0 < rate < float("inf"):
             raise ValueError(f"rate must be positive, not {rate}")
         if not 0 < keepalive_scale < float("inf"):
             raise ValueError(f"keepalive_scale must be positive, not {keepalive_scale}")
-        names = list(EXCHANGES) if exchanges is None else list(dict.fromkeys(exchanges))
+        if not speed >= 0:
+            raise ValueError(f"speed must not be negative, not {speed}")
+        captured = timelines(captures)
+        everything = () if captures else EXCHANGES
+        names = list(dict.fromkeys([*(everything if exchanges is None else exchanges), *captured]))
         for name in (*names, *(markets or {})):
             if name not in EXCHANGES:
                 known = ", ".join(EXCHANGES)
                 raise ValueError(f"unknown exchange {name!r}: the local exchange has {known}")
+            if name in captured and name in (markets or {}):
+                raise ValueError(f"{name} has the markets of its captures, not others")
         options = Options(
             seed=seed,
             depth=depth,
@@ -96,53 +112,18 @@ class LocalExchange:
         )
         self.journal: Final = Journal(journal_limit)
         self._faults = Faults()
+        venues = EXCHANGES | {name: replaying(EXCHANGES[name], each, speed) for name, each in captured.items()}
         self._exchanges: dict[str, Exchange] = {
-            name: EXCHANGES[name](options, self.journal, self._faults, (markets or {}).get(name)) for name in names
+            name: venues[name](options, self.journal, self._faults, (markets or {}).get(name)) for name in names
         }
         self._traffic = Traffic(self._exchanges.values(), self.journal, rate, autostart)
+        for replay in self._exchanges.values():
+            if isinstance(replay, Replaying):
+                replay.running = self._is_running
         self._gateway = Gateway(self._exchanges, self.journal, self._faults)
         self._host, self._port = host, port
         self._bound_port = 0
-        self._thread = LoopThread("local-exchange", self._serve)
-
-    # Starting and ending.
-
-    def start(self) -> LocalExchange:
-        """Starts the server; returns when it listens.
-
-        Raises `OSError` when it cannot listen there, `RuntimeError` when it was started before.
-        """
-        self._thread.start()
-        return self
-
-    def close(self) -> None:
-        """Ends every connection, the server and its thread; returns when they are gone.
-
-        May be called again. Raises `RuntimeError` when the thread does not end within 5 s.
-        """
-        self._thread.stop()
-
-    def __enter__(self) -> LocalExchange:
-        return self.start()
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    async def __aenter__(self) -> LocalExchange:
-        return await asyncio.to_thread(self.start)
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        await asyncio.to_thread(self.close)
+        super().__init__("local-exchange")
 
     # Where it is.
 
@@ -162,11 +143,14 @@ class LocalExchange:
         }
 
     @property
-    def endpoints(self) -> dict[str, Endpoint]:
+    def endpoints(self) -> dict[ExchangeId, Endpoint]:
         """The addresses as `StreamOptions(endpoints=...)` takes them."""
         from barter_cffi.options import Endpoint
 
-        return {name: Endpoint(websocket=websocket, rest=rest) for name, (websocket, rest) in self.addresses.items()}
+        return {
+            cast("ExchangeId", name): Endpoint(websocket=websocket, rest=rest)
+            for name, (websocket, rest) in self.addresses.items()
+        }
 
     def markets(self, exchange: str) -> dict[str, Market]:
         """The markets served, by the exchange's own names."""
@@ -194,9 +178,11 @@ class LocalExchange:
         happen though nobody listens.
 
         Raises `NotSubscribedError`, `LookupError` (no such exchange or market), `ValueError` (the
-        exchange has no such kind), `TimeoutError` when a subscriber does not read.
+        exchange has no such kind, or replays a capture), `TimeoutError` when a subscriber does not read.
         """
         venue = self._exchange(exchange)
+        if isinstance(venue, Replaying):
+            raise ValueError(f"{exchange} replays a capture: nothing else happens there")
         if kind not in venue.kinds:
             raise ValueError(f"{exchange} has no {kind}: it has {', '.join(venue.kinds)}")
         with self.journal.lock:
@@ -281,7 +267,20 @@ class LocalExchange:
         """
         venue = self._exchange(exchange)
         with self.journal.lock:
-            return venue.resolve(market).book_at(sequence)
+            return venue.book_at(market, sequence)
+
+    def captured(self, exchange: str, kind: Kind, market: str | None = None) -> list[Event]:
+        """The events of a kind that an exchange's captures have, in their order, of one market if
+        given; whether they were sent, the journal says. Raises `LookupError` where it has no captures.
+        """
+        return self._replay(exchange).timeline.events(kind, market)
+
+    def wait_played(self, exchange: str, timeout: float = 5.0) -> None:
+        """Waits until the exchange's subscriptions were sent all that its captures have of them.
+
+        Raises `TimeoutError` after `timeout` seconds, `LookupError` where it has no captures.
+        """
+        self.wait_until(self._replay(exchange).played, timeout)
 
     def subscribers(self, exchange: str, kind: Kind, market: str) -> int:
         """How many connections get that kind of events of a market now."""
@@ -309,6 +308,15 @@ class LocalExchange:
             self._bound_port = port
             ready()
             await self._traffic.run(asyncio.get_running_loop().time)
+
+    def _is_running(self) -> bool:
+        return self._traffic.running
+
+    def _replay(self, name: str) -> Replaying:
+        venue = self._exchange(name)
+        if not isinstance(venue, Replaying):
+            raise LookupError(f"{name} is simulated: there is no capture of it")
+        return venue
 
     def _exchange(self, name: str) -> Exchange:
         try:

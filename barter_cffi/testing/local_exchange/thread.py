@@ -1,4 +1,4 @@
-"""An event loop in a thread of its own, which runs one server until it is told to stop."""
+"""An event loop in a thread of its own, which runs one server until it is told to stop, and the server's side of it."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ import asyncio
 import concurrent.futures
 import threading
 from collections.abc import Callable, Coroutine
+from types import TracebackType
 from typing import Any, Final, TypeAlias, TypeVar
 
 T = TypeVar("T")
+S = TypeVar("S", bound="Server")
 #: Called by a server when it is ready.
 Ready: TypeAlias = Callable[[], None]
 _STOP_TIMEOUT_S: Final = 5.0
@@ -88,3 +90,53 @@ class LoopThread:
         except asyncio.CancelledError:
             if not self._task.cancelled():
                 raise
+
+
+class Server:
+    """A server in a thread of its own, as a context manager, `with` or `async with`.
+
+    A subclass serves in `_serve` until it is cancelled.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._thread = LoopThread(name, self._serve)
+
+    def start(self: S) -> S:
+        """Starts the server; returns when it listens.
+
+        Raises `OSError` when it cannot listen there, `RuntimeError` when it was started before.
+        """
+        self._thread.start()
+        return self
+
+    def close(self) -> None:
+        """Ends every connection, the server and its thread; returns when they are gone.
+
+        May be called again. Raises `RuntimeError` when the thread does not end within 5 s.
+        """
+        self._thread.stop()
+
+    def __enter__(self: S) -> S:
+        return self.start()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    async def __aenter__(self: S) -> S:
+        return await asyncio.to_thread(self.start)
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await asyncio.to_thread(self.close)
+
+    async def _serve(self, ready: Ready) -> None:
+        raise NotImplementedError

@@ -1,10 +1,11 @@
-//! The handshake of a connection: sends the requests, waits for the acknowledgement of every subscription and for every
-//! snapshot, and keeps what comes meanwhile in its order. One deadline holds over all of it, whatever traffic there
-//! is; what is kept is bounded; a refusal is told at once in the exchange's own words.
+//! The handshake of a connection: sends the requests at the exchange's pace, waits for the acknowledgement of every
+//! subscription and for every snapshot, and keeps what comes meanwhile in its order. One deadline holds over all of
+//! it, whatever traffic there is; what is kept is bounded; a refusal is told at once in the exchange's own words.
 
 use super::{
     error::FeedError,
     frames::{Kept, close_reason, end_reason},
+    limits,
     snapshot::{self, Replies, Requests},
     venue::{Accepted, Meaning, Venue, market_of},
 };
@@ -15,7 +16,13 @@ use barter_integration::{
     subscription::SubscriptionId,
 };
 use futures::{SinkExt, StreamExt};
-use std::{collections::VecDeque, marker::PhantomData, time::Duration};
+use serde::Deserialize;
+use std::{
+    collections::{HashSet, VecDeque},
+    marker::PhantomData,
+    time::Duration,
+};
+use tokio::time::{Instant, sleep_until};
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 /// Frames that are kept at most.
@@ -31,6 +38,15 @@ pub(crate) struct SnapshotLink {
     pub(crate) replies: Replies,
 }
 
+/// One request: the subscriptions that the exchange's answer is about.
+pub(crate) struct Request {
+    /// Its number, where answers repeat one.
+    pub(crate) number: u64,
+    pub(crate) ids: Vec<SubscriptionId>,
+    /// One message, or one for each subscription.
+    pub(crate) messages: Vec<WsMessage>,
+}
+
 /// What a handshake leaves.
 pub(crate) struct Handshaken {
     /// Which subscription is whose, by the names that data frames use.
@@ -43,6 +59,8 @@ pub(crate) struct Handshaken {
 pub(crate) struct Handshake<Ex> {
     /// Not yet accepted, in the order of the requests.
     unaccepted: Vec<SubscriptionId>,
+    /// Not yet answered as a whole, in their order.
+    unanswered: VecDeque<Request>,
     /// Still without a snapshot.
     bookless: Vec<SubscriptionId>,
     map: Map<InstrumentIndex>,
@@ -52,10 +70,12 @@ pub(crate) struct Handshake<Ex> {
 }
 
 impl<Ex: Venue> Handshake<Ex> {
-    /// A handshake for the subscriptions of `map`, requested in the order of `ids`.
-    pub(crate) fn new(map: Map<InstrumentIndex>, ids: Vec<SubscriptionId>) -> Self {
+    /// A handshake for the subscriptions of `map`.
+    pub(crate) fn new(map: Map<InstrumentIndex>, requests: Vec<Request>) -> Self {
+        let ids = requests.iter().flat_map(|request| &request.ids);
         Self {
-            unaccepted: ids,
+            unaccepted: ids.cloned().collect(),
+            unanswered: requests.into(),
             bookless: Vec::new(),
             map,
             kept: VecDeque::new(),
@@ -64,15 +84,19 @@ impl<Ex: Venue> Handshake<Ex> {
         }
     }
 
-    /// Runs the handshake within `limit`.
+    /// Runs the handshake within `limit` and what the pace of the requests adds to it.
     pub(crate) async fn run(
         mut self,
         socket: &mut WebSocket,
-        requests: Vec<WsMessage>,
         snapshots: Option<&mut SnapshotLink>,
         limit: Duration,
     ) -> Result<Handshaken, FeedError> {
-        match tokio::time::timeout(limit, self.shake(socket, requests, snapshots)).await {
+        let messages = self.unanswered.iter_mut();
+        let messages: Vec<_> = messages
+            .flat_map(|request| request.messages.drain(..))
+            .collect();
+        let limit = limit + limits::of(Ex::ID).sending_time(messages.len());
+        match tokio::time::timeout(limit, self.shake(socket, messages, snapshots)).await {
             Ok(Ok(())) => Ok(Handshaken {
                 map: self.map,
                 kept: self.kept,
@@ -89,15 +113,20 @@ impl<Ex: Venue> Handshake<Ex> {
     async fn shake(
         &mut self,
         socket: &mut WebSocket,
-        requests: Vec<WsMessage>,
+        messages: Vec<WsMessage>,
         snapshots: Option<&mut SnapshotLink>,
     ) -> Result<(), FeedError> {
         let wanted = match &snapshots {
             Some(_) => self.unaccepted.clone(),
             None => Vec::new(),
         };
-        for request in requests {
-            let sent = socket.send(request).await;
+        let mut pacer = limits::of(Ex::ID).message_pacer();
+        for message in messages {
+            if let Some(pacer) = &mut pacer {
+                let turn = pacer.turn(Instant::now());
+                self.listen_until(socket, turn).await?;
+            }
+            let sent = socket.send(message).await;
             sent.map_err(|error| closed::<Ex>(end_reason(Some(&error))))?;
         }
         while !self.unaccepted.is_empty() {
@@ -124,6 +153,21 @@ impl<Ex: Venue> Handshake<Ex> {
         Ok(())
     }
 
+    /// Reads what comes until then.
+    async fn listen_until(
+        &mut self,
+        socket: &mut WebSocket,
+        moment: Instant,
+    ) -> Result<(), FeedError> {
+        while Instant::now() < moment {
+            tokio::select! {
+                () = sleep_until(moment) => {}
+                message = socket.next() => self.message(message)?,
+            }
+        }
+        Ok(())
+    }
+
     fn message(&mut self, message: Option<Result<WsMessage, WsError>>) -> Result<(), FeedError> {
         match message {
             Some(Ok(WsMessage::Text(text))) => self.text(text),
@@ -142,12 +186,12 @@ impl<Ex: Venue> Handshake<Ex> {
         match Ex::meaning(&text) {
             Meaning::Control => Ok(()),
             Meaning::Accepted(accepted) => {
-                self.accept(accepted);
+                self.accept(accepted, &text);
                 Ok(())
             }
             Meaning::Refused { market, reason } => Err(FeedError::Refused {
                 exchange: Ex::ID,
-                market: market.unwrap_or_else(|| self.culprit(&reason)),
+                market: market.unwrap_or_else(|| self.culprit(&text, &reason)),
                 reason,
             }),
             Meaning::Ending(reason) => Err(closed::<Ex>(reason)),
@@ -155,9 +199,9 @@ impl<Ex: Venue> Handshake<Ex> {
         }
     }
 
-    fn accept(&mut self, accepted: Accepted) {
+    fn accept(&mut self, accepted: Accepted, answer: &str) {
         match accepted {
-            Accepted::All => self.unaccepted.clear(),
+            Accepted::All => self.accept_request(answer),
             Accepted::Next => {
                 if !self.unaccepted.is_empty() {
                     self.unaccepted.remove(0);
@@ -170,6 +214,26 @@ impl<Ex: Venue> Handshake<Ex> {
                     self.map.0.insert(alias, instrument);
                 }
             }
+        }
+    }
+
+    /// All of one request is accepted; an answer to none that waits for one is late, or repeated.
+    fn accept_request(&mut self, answer: &str) {
+        let answered = self.answered(answer);
+        if let Some(request) = answered.and_then(|place| self.unanswered.remove(place)) {
+            let ids: HashSet<_> = request.ids.into_iter().collect();
+            self.unaccepted.retain(|id| !ids.contains(id));
+        }
+    }
+
+    /// The place of the request that an answer is to: that of its number, or the first.
+    fn answered(&self, answer: &str) -> Option<usize> {
+        match number_of(answer) {
+            Some(number) => {
+                let mut waiting = self.unanswered.iter();
+                waiting.position(|request| request.number == number)
+            }
+            None => (!self.unanswered.is_empty()).then_some(0),
         }
     }
 
@@ -195,14 +259,30 @@ impl<Ex: Venue> Handshake<Ex> {
         }
     }
 
-    /// The market a refusal is about: the one it speaks of, or all that are not accepted yet.
-    fn culprit(&self, reason: &str) -> String {
+    /// The market a refusal is about: the one it speaks of, or all of the request that are not accepted yet.
+    fn culprit(&self, answer: &str, reason: &str) -> String {
+        let request = self.answered(answer).map(|place| &self.unanswered[place]);
+        let asked: HashSet<_> = request.into_iter().flat_map(|asked| &asked.ids).collect();
+        let waiting = self.unaccepted.iter();
+        let mut suspects: Vec<_> = waiting.filter(|id| asked.contains(id)).cloned().collect();
+        if suspects.is_empty() {
+            suspects.clone_from(&self.unaccepted);
+        }
         let spoken_of = |id: &&SubscriptionId| reason.contains(market_of(id));
-        match self.unaccepted.iter().find(spoken_of) {
+        match suspects.iter().find(spoken_of) {
             Some(id) => market_of(id).to_owned(),
-            None => names(&self.unaccepted),
+            None => names(&suspects),
         }
     }
+}
+
+/// The number of the request that an answer is to, where it repeats one.
+fn number_of(answer: &str) -> Option<u64> {
+    #[derive(Deserialize)]
+    struct Numbered {
+        id: Option<u64>,
+    }
+    serde_json::from_str::<Numbered>(answer).ok()?.id
 }
 
 fn closed<Ex: Venue>(reason: String) -> FeedError {

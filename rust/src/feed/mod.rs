@@ -3,9 +3,10 @@
 //! takes. Dropping either future closes the socket and ends every task behind it.
 //!
 //! In the order a connection comes to be: [`exchange`] is the table of what each exchange offers and how it speaks,
-//! `connect` makes the socket, `handshake` subscribes and waits for every acknowledgement, `snapshot` fetches order
-//! books and `listing` the names of markets over `http`, `frames` reads the socket, `reader` turns frames into events with upstream's transformers (or ours where
-//! upstream's cannot read what the exchange sends), `open` does all that once and `reconnect` again and again.
+//! [`limits`] that of what it allows, `connect` makes the socket, `handshake` subscribes and waits for every
+//! acknowledgement, `snapshot` fetches order books and `listing` the names of markets over `http`, `frames` reads the
+//! socket, `reader` turns frames into events, `seen` knows which trades were delivered, `open` does all that once and
+//! `reconnect` again and again.
 
 mod connect;
 mod error;
@@ -13,10 +14,12 @@ pub mod exchange;
 mod frames;
 mod handshake;
 mod http;
+pub mod limits;
 mod listing;
 mod open;
 mod reader;
 mod reconnect;
+mod seen;
 mod snapshot;
 mod venue;
 

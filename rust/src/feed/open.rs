@@ -6,15 +6,21 @@ use super::{
     error::FeedError,
     exchange::Pair,
     frames::{Frames, Read},
-    handshake::{Handshake, Handshaken, SnapshotLink},
-    listing,
+    handshake::{Handshake, Handshaken, Request, SnapshotLink},
+    limits, listing,
     reader::{EventOf, Reader},
     reconnect::Link,
+    seen::Seen,
     snapshot::Fetcher,
     venue::{Kind, Market, Offers, Venue, market_of},
 };
 use crate::options::StreamOptions;
-use barter_data::{error::DataError, exchange::PingInterval, subscription::SubscriptionMeta};
+use barter_data::{
+    error::DataError,
+    exchange::PingInterval,
+    subscription::{Map, SubscriptionMeta},
+};
+use barter_instrument::instrument::InstrumentIndex;
 use barter_integration::{
     Transformer, protocol::websocket::WsSink, stream::ExchangeStream, subscription::SubscriptionId,
 };
@@ -95,12 +101,9 @@ where
     T: Reader<Ex, K>,
 {
     let address = pair.websocket_address(options);
+    limits::connect_turn(Ex::ID, &address).await;
     let mut socket = open_socket(Ex::ID, &address, options.connect_timeout).await?;
-    let SubscriptionMeta {
-        instrument_map: map,
-        ws_subscriptions: requests,
-    } = Ex::subscriptions(instruments);
-    let ids = instruments.iter().map(Ex::id).collect();
+    let (map, requests) = requests::<Ex, K>(instruments);
 
     let mut tasks = JoinSet::new();
     let mut snapshots = match (pair.snapshot, pair.snapshot_address(options)) {
@@ -125,13 +128,8 @@ where
         }
         _ => None,
     };
-    let Handshaken { map, kept } = Handshake::<Ex>::new(map, ids)
-        .run(
-            &mut socket,
-            requests,
-            snapshots.as_mut(),
-            options.subscribe_timeout,
-        )
+    let Handshaken { map, kept } = Handshake::<Ex>::new(map, requests)
+        .run(&mut socket, snapshots.as_mut(), options.subscribe_timeout)
         .await?;
 
     let (sink, frames) = socket.split();
@@ -157,6 +155,35 @@ where
     })
 }
 
+/// The requests that subscribe to these, none larger than the exchange takes, and which subscription is whose.
+fn requests<Ex, K>(instruments: &[Market]) -> (Map<InstrumentIndex>, Vec<Request>)
+where
+    Ex: Offers<K>,
+{
+    let limits = limits::of(Ex::ID);
+    let mut map = Map(Default::default());
+    let request = |(number, part): (u64, &[Market])| {
+        let SubscriptionMeta {
+            instrument_map,
+            ws_subscriptions,
+        } = Ex::subscriptions(part);
+        map.0.extend(instrument_map.0);
+        let messages = ws_subscriptions.into_iter();
+        Request {
+            number,
+            ids: part.iter().map(Ex::id).collect(),
+            messages: messages
+                .map(|message| limits.numbered(message, number))
+                .collect(),
+        }
+    };
+    let requests = (1..)
+        .zip(limits.requests(instruments))
+        .map(request)
+        .collect();
+    (map, requests)
+}
+
 /// Sends the exchange's own pings until the connection breaks.
 async fn ping(mut sink: WsSink, pings: PingInterval) {
     let PingInterval { mut interval, ping } = pings;
@@ -165,6 +192,19 @@ async fn ping(mut sink: WsSink, pings: PingInterval) {
         if sink.send(ping()).await.is_err() {
             return;
         }
+    }
+}
+
+impl<Ex, K, T> Connection<Ex, K, T>
+where
+    Ex: Offers<K>,
+    K: Kind,
+    T: Reader<Ex, K>,
+{
+    /// The connection after those that saw this.
+    pub(crate) fn after(mut self, seen: &Seen) -> Self {
+        self.events.transformer.resume(seen);
+        self
     }
 }
 

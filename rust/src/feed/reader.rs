@@ -1,7 +1,8 @@
-//! From frames to events. Upstream's transformers are used as they are where they read what the exchange sends; where
-//! they cannot, [`Rows`] makes one of ours from the shape of a frame, for the same connector.
+//! From frames to events. [`Rows`] is what the exchanges' modules make of a frame and [`RowReader`] the transformer of
+//! any such frame; order books, which have a state, have transformers of their own.
 
 use super::{
+    seen::{Seen, Told},
     snapshot::Snapshot,
     venue::{Kind, Venue},
 };
@@ -9,7 +10,7 @@ use async_trait::async_trait;
 use barter_data::{
     error::DataError,
     event::MarketEvent,
-    subscription::{Map, SubscriptionKind},
+    subscription::{Map, SubscriptionKind, trade::PublicTrade},
     transformer::ExchangeTransformer,
 };
 use barter_instrument::instrument::InstrumentIndex;
@@ -41,24 +42,16 @@ impl<I: DeserializeOwned + Send + 'static> Input for I {
 /// An event of the kind `K`.
 pub(crate) type EventOf<K> = MarketEvent<InstrumentIndex, <K as SubscriptionKind>::Event>;
 
-/// A transformer, upstream's or ours, for a kind of market data of an exchange. What it sends "to the exchange" while it
-/// runs is a request for a snapshot, as [`snapshot::request`](super::snapshot::request) makes it.
+/// A transformer for a kind of market data of an exchange. What it sends "to the exchange" while it runs is a request
+/// for a snapshot, as [`snapshot::request`](super::snapshot::request) makes it.
 pub(crate) trait Reader<Ex, K: Kind>:
     ExchangeTransformer<Ex, InstrumentIndex, K>
     + Transformer<Input: Input, Output = EventOf<K>, Error = DataError>
     + Send
     + 'static
 {
-}
-
-impl<Ex, K, T> Reader<Ex, K> for T
-where
-    K: Kind,
-    T: ExchangeTransformer<Ex, InstrumentIndex, K>
-        + Transformer<Input: Input, Output = EventOf<K>, Error = DataError>
-        + Send
-        + 'static,
-{
+    /// Takes over what earlier connections of the plan saw, before the first frame.
+    fn resume(&mut self, _seen: &Seen) {}
 }
 
 /// One event of a frame: which subscription it belongs to, its time on the exchange, and what it is.
@@ -67,18 +60,86 @@ pub(crate) struct Row<E> {
     pub(crate) id: SubscriptionId,
     pub(crate) time_exchange: DateTime<Utc>,
     pub(crate) event: E,
+    /// Where the exchange may send it again.
+    pub(crate) told: Option<Told>,
+}
+
+impl<E> Row<E> {
+    /// An event that the exchange sends once.
+    pub(crate) fn once(id: SubscriptionId, time_exchange: DateTime<Utc>, event: E) -> Self {
+        Self {
+            id,
+            time_exchange,
+            event,
+            told: None,
+        }
+    }
+}
+
+impl Row<PublicTrade> {
+    /// A trade that the exchange may send again, or sends again now: as `history`.
+    pub(crate) fn repeatable(
+        id: SubscriptionId,
+        time_exchange: DateTime<Utc>,
+        trade: PublicTrade,
+        history: bool,
+    ) -> Self {
+        let told = Some(Told {
+            id: trade.id.as_str().into(),
+            history,
+        });
+        Self {
+            id,
+            time_exchange,
+            event: trade,
+            told,
+        }
+    }
 }
 
 /// A frame of market data as the exchange sends it.
 pub(crate) trait Rows<E>: DeserializeOwned + Send + 'static {
     /// Its events in order.
-    fn rows(self) -> Vec<Row<E>>;
+    fn rows(self) -> impl IntoIterator<Item = Row<E>>;
 }
 
-/// The transformer of a frame type `F` of ours: every row goes to its own instrument.
+/// The transformer of a frame type `F`: every row goes to its own instrument.
 pub(crate) struct RowReader<Ex, K, F> {
     map: Map<InstrumentIndex>,
+    seen: Seen,
     reads: PhantomData<(Ex, K, F)>,
+}
+
+impl<Ex, K, F> RowReader<Ex, K, F>
+where
+    Ex: Venue,
+    K: Kind,
+    F: Rows<K::Event>,
+{
+    /// The event of a row; `None` where it was delivered before, or is history.
+    fn event(
+        &self,
+        row: Row<K::Event>,
+        time_received: DateTime<Utc>,
+    ) -> Option<Result<EventOf<K>, DataError>> {
+        let instrument = match self.map.find(&row.id) {
+            Ok(instrument) => *instrument,
+            Err(unknown) => return Some(Err(unknown.into())),
+        };
+        if let Some(told) = &row.told {
+            let news = self.seen.is_news(instrument, row.time_exchange, told);
+            if !news {
+                return None;
+            }
+        }
+        Some(Ok(MarketEvent {
+            time_exchange: row.time_exchange,
+            time_received,
+            exchange: Ex::ID,
+            instrument,
+            kind: row.event,
+        }))
+    }
 }
 
 impl<Ex, K, F> Transformer for RowReader<Ex, K, F>
@@ -94,16 +155,20 @@ where
 
     fn transform(&mut self, frame: F) -> Self::OutputIter {
         let time_received = Utc::now();
-        let event = |row: Row<K::Event>| {
-            Ok(MarketEvent {
-                time_exchange: row.time_exchange,
-                time_received,
-                exchange: Ex::ID,
-                instrument: *self.map.find(&row.id)?,
-                kind: row.event,
-            })
-        };
-        frame.rows().into_iter().map(event).collect()
+        let rows = frame.rows().into_iter();
+        rows.filter_map(|row| self.event(row, time_received))
+            .collect()
+    }
+}
+
+impl<Ex, K, F> Reader<Ex, K> for RowReader<Ex, K, F>
+where
+    Ex: Venue,
+    K: Kind,
+    F: Rows<K::Event>,
+{
+    fn resume(&mut self, seen: &Seen) {
+        self.seen = seen.next_connection();
     }
 }
 
@@ -119,7 +184,10 @@ where
         _: &[EventOf<K>],
         _: UnboundedSender<WsMessage>,
     ) -> Result<Self, DataError> {
-        let reads = PhantomData;
-        Ok(Self { map, reads })
+        Ok(Self {
+            map,
+            seen: Seen::default(),
+            reads: PhantomData,
+        })
     }
 }

@@ -20,6 +20,7 @@ use barter_data::{
 };
 use barter_instrument::instrument::InstrumentIndex;
 use barter_integration::subscription::SubscriptionId;
+use smol_str::format_smolstr;
 
 /// What a text frame is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -123,7 +124,7 @@ pub(crate) fn market_of(id: &SubscriptionId) -> &str {
 
 /// The subscription id that upstream makes of a channel and a market.
 pub(crate) fn subscription_id(channel: &str, market: &str) -> SubscriptionId {
-    SubscriptionId::from(format!("{channel}|{market}"))
+    SubscriptionId(format_smolstr!("{channel}|{market}"))
 }
 
 /// A kind of market data of upstream's, with its number here and its outlet.

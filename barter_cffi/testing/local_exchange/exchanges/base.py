@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from ..connection import Connection, Subscription
-from ..events import Event, Kind
+from ..events import Event, Kind, Level
 from ..faults import Fault, Faults
 from ..journal import Journal
 from ..market import Market
@@ -184,6 +184,13 @@ class Exchange(ABC):
         self._record(event, subscription.kind, (subscription.connection.number,))
         for frame in frames:
             subscription.connection.send_event(frame)
+
+    def book_at(self, market: str, sequence: int) -> tuple[tuple[Level, ...], tuple[Level, ...]]:
+        """(bids, asks), best first, of a market's book after the change `sequence`.
+
+        Raises `LookupError` where the market or the change is not known.
+        """
+        return self.resolve(market).book_at(sequence)
 
     # What the server uses.
 

@@ -14,6 +14,7 @@ from ..connection import Connection, Subscription
 from ..events import BookSnapshot, Event, Kind, Level
 from ..faults import Fault
 from ..market import Market
+from ..simulation import SimulatedMarket
 from .base import Exchange, Reply
 from .wire import dumps, parse_object, texts
 
@@ -135,8 +136,10 @@ class Binance(Exchange):
         if market is None:
             return Reply(400, dumps({"code": -1121, "msg": "Invalid symbol."}))
         limit = self.depth_limit(query.get("limit"))
-        if isinstance(limit, Reply):
-            return limit
+        return limit if isinstance(limit, Reply) else self.depth(market, limit)
+
+    def depth(self, market: SimulatedMarket, limit: int) -> Reply:
+        """The book of a market, so many levels a side."""
         snapshot = market.snapshot(limit)
         self.journal.event_sent(self.name, "l2", snapshot, ())
         return Reply(200, dumps(self.depth_body(snapshot)))

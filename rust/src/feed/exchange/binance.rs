@@ -1,8 +1,8 @@
-//! Binance spot and USD-M futures: addresses, acknowledgements, depth snapshots, and the futures' trades.
+//! Binance spot and USD-M futures: addresses, acknowledgements, depth snapshots, trades, best prices and liquidations.
 
 use super::{
     AmountUnit, Exchange, InstrumentClass, joined_upper,
-    values::{EpochMillis, Float},
+    values::{EpochMillis, Exact, Float, Name, PriceLevel, Whole},
 };
 use crate::feed::{
     listing::Listing,
@@ -11,18 +11,21 @@ use crate::feed::{
     venue::{Accepted, Meaning, Venue, subscription_id},
 };
 use barter_data::{
+    books::{Level, OrderBook},
     event::MarketEvent,
-    exchange::binance::{
-        book::l2::BinanceOrderBookL2Snapshot, channel::BinanceChannel, futures::BinanceFuturesUsd,
-        spot::BinanceSpot, trade::de_side_from_buyer_is_maker,
+    exchange::binance::{channel::BinanceChannel, futures::BinanceFuturesUsd, spot::BinanceSpot},
+    subscription::{
+        book::{OrderBookEvent, OrderBookL1},
+        liquidation::Liquidation,
+        trade::PublicTrade,
     },
-    subscription::trade::PublicTrade,
 };
 use barter_instrument::{
     Side,
     exchange::ExchangeId,
     instrument::{InstrumentIndex, market_data::kind::MarketDataInstrumentKind},
 };
+use chrono::Utc;
 use serde::Deserialize;
 use smol_str::SmolStr;
 
@@ -161,52 +164,156 @@ pub(crate) static USD_MARGIN_LISTING: Listing = Listing {
     path: "/fapi/v1/ticker/price",
 };
 
+/// A snapshot of an order book, as both servers' REST interfaces give it.
+#[derive(Deserialize)]
+struct DepthSnapshot {
+    #[serde(rename = "lastUpdateId")]
+    last_update_id: Whole,
+    /// USD-M futures only, like the next.
+    #[serde(rename = "E")]
+    time: Option<EpochMillis>,
+    #[serde(rename = "T")]
+    time_engine: Option<EpochMillis>,
+    bids: Vec<PriceLevel>,
+    asks: Vec<PriceLevel>,
+}
+
 fn read_depth(
     exchange: ExchangeId,
     instrument: InstrumentIndex,
     body: &[u8],
 ) -> serde_json::Result<BookEvent> {
-    let snapshot: BinanceOrderBookL2Snapshot = serde_json::from_slice(body)?;
-    Ok(MarketEvent::from((exchange, instrument, snapshot)))
+    let snapshot: DepthSnapshot = serde_json::from_slice(body)?;
+    let time_received = Utc::now();
+    Ok(MarketEvent {
+        time_exchange: snapshot.time.map_or(time_received, |time| time.0),
+        time_received,
+        exchange,
+        instrument,
+        kind: OrderBookEvent::Snapshot(OrderBook::new(
+            snapshot.last_update_id.0,
+            snapshot.time_engine.map(|time| time.0),
+            snapshot.bids,
+            snapshot.asks,
+        )),
+    })
 }
 
-/// A trade of USD-M futures, whose stream also has rows that are no trades.
+/// A trade. The stream of USD-M futures also has rows that are no trades.
 #[derive(Debug, Deserialize)]
-pub(crate) struct UsdMarginTrade {
+pub(crate) struct Trade {
     #[serde(rename = "s")]
-    market: String,
+    market: Name,
     #[serde(rename = "T")]
     time: EpochMillis,
     #[serde(rename = "t")]
-    id: u64,
+    id: Whole,
     #[serde(rename = "p")]
     price: Float,
     #[serde(rename = "q")]
     amount: Float,
-    #[serde(rename = "m", deserialize_with = "de_side_from_buyer_is_maker")]
-    side: Side,
-    /// The kind of the order behind it.
-    #[serde(rename = "X")]
-    order: Option<String>,
+    #[serde(rename = "m")]
+    buyer_is_maker: bool,
+    /// The kind of the order behind it, on USD-M futures.
+    #[serde(rename = "X", default)]
+    order: Order,
 }
 
-/// `X` of a row that is no trade; its price and quantity are zero.
-const NOT_A_TRADE: &str = "NA";
+/// Only what it is not matters.
+#[derive(Debug, Default, PartialEq, Deserialize)]
+enum Order {
+    /// The row is no trade; its price and quantity are zero.
+    #[serde(rename = "NA")]
+    NotATrade,
+    #[default]
+    #[serde(other)]
+    Any,
+}
 
-impl Rows<PublicTrade> for UsdMarginTrade {
-    fn rows(self) -> Vec<Row<PublicTrade>> {
-        if self.order.as_deref() == Some(NOT_A_TRADE) {
-            return Vec::new();
-        }
-        vec![Row {
-            id: subscription_id(BinanceChannel::TRADES.as_ref(), &self.market),
-            time_exchange: self.time.0,
-            event: PublicTrade {
-                id: self.id.to_string(),
+impl Rows<PublicTrade> for Trade {
+    fn rows(self) -> impl IntoIterator<Item = Row<PublicTrade>> {
+        (self.order != Order::NotATrade).then(|| {
+            let trade = PublicTrade {
+                id: self.id.0.to_string(),
                 price: self.price.0,
                 amount: self.amount.0,
-                side: self.side,
-            },
-        }]
+                side: if self.buyer_is_maker {
+                    Side::Sell
+                } else {
+                    Side::Buy
+                },
+            };
+            let id = subscription_id(BinanceChannel::TRADES.as_ref(), &self.market.0);
+            Row::once(id, self.time.0, trade)
+        })
+    }
+}
+
+/// Best bid and ask; zero prices stand for none.
+#[derive(Debug, Deserialize)]
+pub(crate) struct BookTicker {
+    #[serde(rename = "s")]
+    market: Name,
+    /// USD-M futures only.
+    #[serde(rename = "T")]
+    time: Option<EpochMillis>,
+    #[serde(rename = "b")]
+    bid: Exact,
+    #[serde(rename = "B")]
+    bid_amount: Exact,
+    #[serde(rename = "a")]
+    ask: Exact,
+    #[serde(rename = "A")]
+    ask_amount: Exact,
+}
+
+impl Rows<OrderBookL1> for BookTicker {
+    fn rows(self) -> impl IntoIterator<Item = Row<OrderBookL1>> {
+        let time = self.time.map_or_else(Utc::now, |time| time.0);
+        let best = |Exact(price): Exact, Exact(amount): Exact| {
+            (!price.is_zero()).then(|| Level::new(price, amount))
+        };
+        let book = OrderBookL1 {
+            last_update_time: time,
+            best_bid: best(self.bid, self.bid_amount),
+            best_ask: best(self.ask, self.ask_amount),
+        };
+        let id = subscription_id(BinanceChannel::ORDER_BOOK_L1.as_ref(), &self.market.0);
+        [Row::once(id, time, book)]
+    }
+}
+
+/// A forced order of USD-M futures.
+#[derive(Debug, Deserialize)]
+pub(crate) struct ForcedOrder {
+    #[serde(rename = "o")]
+    order: LiquidationOrder,
+}
+
+#[derive(Debug, Deserialize)]
+struct LiquidationOrder {
+    #[serde(rename = "s")]
+    market: Name,
+    #[serde(rename = "S")]
+    side: Side,
+    #[serde(rename = "p")]
+    price: Float,
+    #[serde(rename = "q")]
+    quantity: Float,
+    #[serde(rename = "T")]
+    time: EpochMillis,
+}
+
+impl Rows<Liquidation> for ForcedOrder {
+    fn rows(self) -> impl IntoIterator<Item = Row<Liquidation>> {
+        let Self { order } = self;
+        let liquidation = Liquidation {
+            side: order.side,
+            price: order.price.0,
+            quantity: order.quantity.0,
+            time: order.time.0,
+        };
+        let id = subscription_id(BinanceChannel::LIQUIDATIONS.as_ref(), &order.market.0);
+        [Row::once(id, order.time.0, liquidation)]
     }
 }

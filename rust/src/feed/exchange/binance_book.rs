@@ -2,22 +2,20 @@
 //! wait until the snapshot is there; a snapshot that is older than the updates is asked for again, for its market
 //! alone; a gap between updates is an error that ends the connection.
 
+use super::values::{EpochMillis, Name, PriceLevel, Whole};
 use crate::feed::{
-    reader::Input,
+    reader::{Input, Reader},
     snapshot::{self, BookEvent, Requests, Snapshot},
-    venue::Venue,
+    venue::{Venue, subscription_id},
 };
 use async_trait::async_trait;
 use barter_data::{
-    Identifier,
+    books::OrderBook,
     error::DataError,
-    event::MarketIter,
+    event::MarketEvent,
     exchange::{
         Connector,
-        binance::{
-            futures::{BinanceFuturesUsd, l2::BinanceFuturesOrderBookL2Update},
-            spot::{BinanceSpot, l2::BinanceSpotOrderBookL2Update},
-        },
+        binance::{channel::BinanceChannel, futures::BinanceFuturesUsd, spot::BinanceSpot},
     },
     subscription::{
         Map,
@@ -25,9 +23,10 @@ use barter_data::{
     },
     transformer::ExchangeTransformer,
 };
-use barter_instrument::{exchange::ExchangeId, instrument::InstrumentIndex};
+use barter_instrument::instrument::InstrumentIndex;
 use barter_integration::{Transformer, error::SocketError, subscription::SubscriptionId};
-use serde::de::DeserializeOwned;
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, de::DeserializeOwned};
 use std::collections::VecDeque;
 
 /// Updates of one market that wait for its snapshot; the oldest go first, and the snapshot must be newer then.
@@ -36,12 +35,12 @@ const WAITING_MAX: usize = 1_024;
 type Item = Result<BookEvent, DataError>;
 
 /// An update of an order book, in the exchange's words.
-pub(crate) trait DepthUpdate:
-    DeserializeOwned + Identifier<Option<SubscriptionId>> + Send + 'static
-{
+pub(crate) trait DepthUpdate: DeserializeOwned + Send + 'static {
     /// The server it is from.
     type Server: Venue;
 
+    /// `s`.
+    fn market(&self) -> &str;
     /// `U`.
     fn first_id(&self) -> u64;
     /// `u`.
@@ -52,55 +51,102 @@ pub(crate) trait DepthUpdate:
     fn follows_snapshot(&self, last_update_id: u64) -> bool;
     /// Whether nothing lies between the update that ended with `last_id` and this one.
     fn follows(&self, last_id: u64) -> bool;
-    /// The event, by upstream.
-    fn events(self, exchange: ExchangeId, instrument: InstrumentIndex) -> Vec<Item>;
+    /// The exchange's time and the update as an event has it.
+    fn update(self) -> (DateTime<Utc>, OrderBook);
 }
 
-impl DepthUpdate for BinanceSpotOrderBookL2Update {
+/// An update of Binance spot.
+#[derive(Debug, Deserialize)]
+pub(crate) struct SpotUpdate {
+    #[serde(rename = "s")]
+    market: Name,
+    #[serde(rename = "E")]
+    time: EpochMillis,
+    #[serde(rename = "U")]
+    first_id: Whole,
+    #[serde(rename = "u")]
+    last_id: Whole,
+    #[serde(rename = "b")]
+    bids: Vec<PriceLevel>,
+    #[serde(rename = "a")]
+    asks: Vec<PriceLevel>,
+}
+
+impl DepthUpdate for SpotUpdate {
     type Server = BinanceSpot;
 
+    fn market(&self) -> &str {
+        &self.market.0
+    }
     fn first_id(&self) -> u64 {
-        self.first_update_id
+        self.first_id.0
     }
     fn last_id(&self) -> u64 {
-        self.last_update_id
+        self.last_id.0
     }
     fn is_in_snapshot(&self, last_update_id: u64) -> bool {
-        self.last_update_id <= last_update_id
+        self.last_id.0 <= last_update_id
     }
     fn follows_snapshot(&self, last_update_id: u64) -> bool {
         self.follows(last_update_id)
     }
     fn follows(&self, last_id: u64) -> bool {
-        self.first_update_id <= last_id.saturating_add(1)
+        self.first_id.0 <= last_id.saturating_add(1)
     }
-    fn events(self, exchange: ExchangeId, instrument: InstrumentIndex) -> Vec<Item> {
-        MarketIter::<_, OrderBookEvent>::from((exchange, instrument, self)).0
+    fn update(self) -> (DateTime<Utc>, OrderBook) {
+        let book = OrderBook::new(self.last_id.0, None, self.bids, self.asks);
+        (self.time.0, book)
     }
 }
 
-impl DepthUpdate for BinanceFuturesOrderBookL2Update {
+/// An update of Binance USD-M futures.
+#[derive(Debug, Deserialize)]
+pub(crate) struct UsdMarginUpdate {
+    #[serde(rename = "s")]
+    market: Name,
+    #[serde(rename = "E")]
+    time: EpochMillis,
+    #[serde(rename = "T")]
+    time_engine: EpochMillis,
+    #[serde(rename = "U")]
+    first_id: Whole,
+    #[serde(rename = "u")]
+    last_id: Whole,
+    #[serde(rename = "pu")]
+    previous_last_id: Whole,
+    #[serde(rename = "b")]
+    bids: Vec<PriceLevel>,
+    #[serde(rename = "a")]
+    asks: Vec<PriceLevel>,
+}
+
+impl DepthUpdate for UsdMarginUpdate {
     type Server = BinanceFuturesUsd;
 
+    fn market(&self) -> &str {
+        &self.market.0
+    }
     fn first_id(&self) -> u64 {
-        self.first_update_id
+        self.first_id.0
     }
     fn last_id(&self) -> u64 {
-        self.last_update_id
+        self.last_id.0
     }
     fn is_in_snapshot(&self, last_update_id: u64) -> bool {
-        self.last_update_id < last_update_id
+        self.last_id.0 < last_update_id
     }
     // On a quiet market the first update can begin after the snapshot; nothing lies between where the one before it,
     // which `pu` names, is in the snapshot.
     fn follows_snapshot(&self, last_update_id: u64) -> bool {
-        self.first_update_id <= last_update_id || self.prev_last_update_id <= last_update_id
+        self.first_id.0 <= last_update_id || self.previous_last_id.0 <= last_update_id
     }
     fn follows(&self, last_id: u64) -> bool {
-        self.prev_last_update_id == last_id
+        self.previous_last_id.0 == last_id
     }
-    fn events(self, exchange: ExchangeId, instrument: InstrumentIndex) -> Vec<Item> {
-        MarketIter::<_, OrderBookEvent>::from((exchange, instrument, self)).0
+    fn update(self) -> (DateTime<Utc>, OrderBook) {
+        let time_engine = Some(self.time_engine.0);
+        let book = OrderBook::new(self.last_id.0, time_engine, self.bids, self.asks);
+        (self.time.0, book)
     }
 }
 
@@ -163,6 +209,8 @@ where
     }
 }
 
+impl<Ex, U: DepthUpdate<Server = Ex>> Reader<Ex, OrderBooksL2> for Books<U> {}
+
 impl<U: DepthUpdate> Transformer for Books<U> {
     type Error = DataError;
     type Input = BookInput<U>;
@@ -172,9 +220,8 @@ impl<U: DepthUpdate> Transformer for Books<U> {
     fn transform(&mut self, input: BookInput<U>) -> Vec<Item> {
         let (id, outcome) = match input {
             BookInput::Update(update) => {
-                let Some(id) = update.id() else {
-                    return Vec::new();
-                };
+                let channel = BinanceChannel::ORDER_BOOK_L2.as_ref();
+                let id = subscription_id(channel, update.market());
                 match self.books.find_mut(&id) {
                     Ok(book) => (id, book.update(update)),
                     Err(unknown) => return vec![Err(unknown.into())],
@@ -276,6 +323,13 @@ impl<U: DepthUpdate> Book<U> {
         self.state = State::Live {
             last_id: update.last_id(),
         };
-        update.events(U::Server::ID, self.instrument)
+        let (time_exchange, book) = update.update();
+        vec![Ok(MarketEvent {
+            time_exchange,
+            time_received: Utc::now(),
+            exchange: U::Server::ID,
+            instrument: self.instrument,
+            kind: OrderBookEvent::Update(book),
+        })]
     }
 }

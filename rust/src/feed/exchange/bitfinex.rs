@@ -1,15 +1,25 @@
-//! Bitfinex, API version 2: market names, acknowledgements, which give each channel a number, and control frames.
-//! Frames that are objects are never market data.
+//! Bitfinex, API version 2: market names, acknowledgements, which give each channel a number, control frames, and
+//! trades. Frames that are objects are never market data.
 
-use super::{AmountUnit, Exchange, InstrumentClass};
-use crate::feed::venue::{Accepted, Meaning, Venue, subscription_id};
-use barter_data::exchange::bitfinex::Bitfinex;
+use super::{
+    AmountUnit, Exchange, InstrumentClass,
+    values::{EpochMillis, Float, Name, Whole},
+};
+use crate::feed::{
+    reader::{Row, Rows},
+    venue::{Accepted, Meaning, Venue, subscription_id},
+};
+use barter_data::{exchange::bitfinex::Bitfinex, subscription::trade::PublicTrade};
 use barter_instrument::{
-    exchange::ExchangeId, instrument::market_data::kind::MarketDataInstrumentKind,
+    Side, exchange::ExchangeId, instrument::market_data::kind::MarketDataInstrumentKind,
 };
 use barter_integration::subscription::SubscriptionId;
-use serde::{Deserialize, de::IgnoredAny};
-use smol_str::{SmolStr, ToSmolStr};
+use serde::{
+    Deserialize, Deserializer,
+    de::{self, IgnoredAny, SeqAccess},
+};
+use smol_str::SmolStr;
+use std::fmt;
 
 impl Venue for Bitfinex {
     const SERVER: &'static Exchange = &Exchange {
@@ -41,22 +51,22 @@ impl Venue for Bitfinex {
                 chan_id,
             } => Meaning::Accepted(Accepted::Aliased {
                 id: subscription_id(&channel, &symbol),
-                alias: SubscriptionId(chan_id.to_smolstr()),
+                alias: SubscriptionId(chan_id.0),
             }),
             Event::Error { msg, code, symbol } => Meaning::Refused {
                 market: symbol,
-                reason: format!("code {code}: {msg}"),
+                reason: format!("code {}: {msg}", code.0),
             },
             Event::Info {
-                code: Some(code @ 20_051),
+                code: Some(Whole(RESTARTS)),
                 msg,
                 ..
             } => Meaning::Ending(format!(
-                "Bitfinex asks to reconnect, code {code}: {}",
+                "Bitfinex asks to reconnect, code {RESTARTS}: {}",
                 msg.unwrap_or_default()
             )),
             Event::Info {
-                platform: Some(Platform { status: 0 }),
+                platform: Some(Platform { status: Whole(0) }),
                 ..
             } => Meaning::Ending("Bitfinex is under maintenance".to_owned()),
             Event::Info { .. } | Event::Pong | Event::Conf | Event::Unsubscribed => {
@@ -66,16 +76,17 @@ impl Venue for Bitfinex {
     }
 }
 
-/// `[channel, [[…], …]]` is the history that a subscription begins with; `[channel, "te", […]]` and the like are not.
+/// The server stops or restarts: "please reconnect". Others, 20060 and 20061 among them, the beginning and the end of a
+/// pause while the connection stays, ask for nothing.
+const RESTARTS: u64 = 20_051;
+
+/// `[channel, "hb"]` is a heartbeat.
 fn array_meaning(text: &str) -> Meaning {
     #[derive(Deserialize)]
-    struct History(
-        #[expect(dead_code)] u64,
-        #[expect(dead_code)] Vec<IgnoredAny>,
-    );
-    match serde_json::from_str::<History>(text) {
-        Ok(_) => Meaning::Control,
-        Err(_) => Meaning::Data,
+    struct Heartbeat(IgnoredAny, String);
+    match serde_json::from_str(text) {
+        Ok(Heartbeat(_, tag)) if tag == "hb" => Meaning::Control,
+        _ => Meaning::Data,
     }
 }
 
@@ -84,7 +95,7 @@ fn array_meaning(text: &str) -> Meaning {
 #[serde(tag = "event", rename_all = "lowercase")]
 enum Event {
     Info {
-        code: Option<u32>,
+        code: Option<Whole>,
         msg: Option<String>,
         platform: Option<Platform>,
     },
@@ -92,11 +103,11 @@ enum Event {
         channel: String,
         symbol: String,
         #[serde(rename = "chanId")]
-        chan_id: u32,
+        chan_id: Name,
     },
     Error {
         msg: String,
-        code: u32,
+        code: Name,
         symbol: Option<String>,
     },
     Pong,
@@ -106,7 +117,7 @@ enum Event {
 
 #[derive(Deserialize)]
 struct Platform {
-    status: u8,
+    status: Whole,
 }
 
 /// `tBASEQUOTE`, with a colon between where one of them has more than three letters. Tether is `UST`.
@@ -122,4 +133,143 @@ fn market_name(base: &str, quote: &str, _: &MarketDataInstrumentKind) -> SmolStr
         ""
     };
     SmolStr::new(format!("t{base}{colon}{quote}"))
+}
+
+/// A frame of a channel of trades.
+#[derive(Debug)]
+pub(crate) struct Frame {
+    channel: Name,
+    payload: Payload,
+}
+
+#[derive(Debug)]
+enum Payload {
+    /// `[channel, [[…], …]]`: what happened before, newest first, sent at each subscription.
+    History(Vec<Trade>),
+    /// `[channel, "te", […]]`.
+    Executed(Trade),
+    /// `[channel, "tu", […]]`: an execution again, later.
+    Updated,
+}
+
+/// `[id, milliseconds, amount, price]`: the amount is negative where the taker sells.
+#[derive(Debug)]
+struct Trade {
+    id: Whole,
+    time: EpochMillis,
+    amount: Float,
+    price: Float,
+}
+
+impl Trade {
+    fn row(self, channel: &Name, history: bool) -> Row<PublicTrade> {
+        let Float(amount) = self.amount;
+        let trade = PublicTrade {
+            id: self.id.0.to_string(),
+            price: self.price.0,
+            amount: amount.abs(),
+            side: if amount.is_sign_negative() {
+                Side::Sell
+            } else {
+                Side::Buy
+            },
+        };
+        let id = SubscriptionId(channel.0.clone());
+        Row::repeatable(id, self.time.0, trade, history)
+    }
+}
+
+impl Rows<PublicTrade> for Frame {
+    fn rows(self) -> impl IntoIterator<Item = Row<PublicTrade>> {
+        let Self { channel, payload } = self;
+        let (trades, history) = match payload {
+            Payload::History(trades) => (trades, true),
+            Payload::Executed(trade) => (vec![trade], false),
+            Payload::Updated => (Vec::new(), false),
+        };
+        let trades = trades.into_iter().rev();
+        trades.map(move |trade| trade.row(&channel, history))
+    }
+}
+
+/// The next element of an array that must have one.
+fn next<'de, A: SeqAccess<'de>, T: Deserialize<'de>>(sequence: &mut A) -> Result<T, A::Error> {
+    let element = sequence.next_element()?;
+    element.ok_or_else(|| de::Error::custom("the array is too short"))
+}
+
+/// Reads past what an array may have besides.
+fn skip_rest<'de, A: SeqAccess<'de>>(sequence: &mut A) -> Result<(), A::Error> {
+    while sequence.next_element::<IgnoredAny>()?.is_some() {}
+    Ok(())
+}
+
+impl<'de> Deserialize<'de> for Trade {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Elements;
+
+        impl<'de> de::Visitor<'de> for Elements {
+            type Value = Trade;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("a trade: [id, milliseconds, amount, price]")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Trade, A::Error> {
+                let trade = Trade {
+                    id: next(&mut sequence)?,
+                    time: next(&mut sequence)?,
+                    amount: next(&mut sequence)?,
+                    price: next(&mut sequence)?,
+                };
+                skip_rest(&mut sequence)?;
+                Ok(trade)
+            }
+        }
+
+        deserializer.deserialize_seq(Elements)
+    }
+}
+
+/// The second element of a frame.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Second {
+    Tag(Tag),
+    History(Vec<Trade>),
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Tag {
+    Te,
+    Tu,
+}
+
+impl<'de> Deserialize<'de> for Frame {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Elements;
+
+        impl<'de> de::Visitor<'de> for Elements {
+            type Value = Frame;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter
+                    .write_str("a frame of trades: [channel, [[…], …]] or [channel, \"te\", […]]")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Frame, A::Error> {
+                let channel = next(&mut sequence)?;
+                let payload = match next(&mut sequence)? {
+                    Second::History(trades) => Payload::History(trades),
+                    Second::Tag(Tag::Te) => Payload::Executed(next(&mut sequence)?),
+                    Second::Tag(Tag::Tu) => Payload::Updated,
+                };
+                skip_rest(&mut sequence)?;
+                Ok(Frame { channel, payload })
+            }
+        }
+
+        deserializer.deserialize_seq(Elements)
+    }
 }

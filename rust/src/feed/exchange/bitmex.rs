@@ -1,10 +1,16 @@
-//! BitMEX: market names, acknowledgements, which come one a topic, and control frames.
+//! BitMEX: market names, acknowledgements, which come one a topic, control frames, and trades.
 
-use super::{AmountUnit, Exchange, InstrumentClass, joined_upper};
-use crate::feed::venue::{Accepted, Meaning, Venue, subscription_id};
-use barter_data::exchange::bitmex::Bitmex;
+use super::{
+    AmountUnit, Exchange, InstrumentClass, joined_upper,
+    values::{Float, Name, Rfc3339},
+};
+use crate::feed::{
+    reader::{Row, Rows},
+    venue::{Accepted, Meaning, Venue, subscription_id},
+};
+use barter_data::{exchange::bitmex::Bitmex, subscription::trade::PublicTrade};
 use barter_instrument::{
-    exchange::ExchangeId, instrument::market_data::kind::MarketDataInstrumentKind,
+    Side, exchange::ExchangeId, instrument::market_data::kind::MarketDataInstrumentKind,
 };
 use barter_integration::subscription::SubscriptionId;
 use serde::{Deserialize, de::IgnoredAny};
@@ -92,4 +98,47 @@ fn topic_id(topic: &str) -> Option<SubscriptionId> {
     topic
         .split_once(':')
         .map(|(channel, market)| subscription_id(channel, market))
+}
+
+/// A frame of the table of trades.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Trades {
+    table: String,
+    action: Action,
+    data: Vec<Trade>,
+}
+
+#[derive(Debug, PartialEq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Action {
+    /// What the table holds already, sent at each subscription.
+    Partial,
+    Insert,
+}
+
+#[derive(Debug, Deserialize)]
+struct Trade {
+    timestamp: Rfc3339,
+    symbol: Name,
+    side: Side,
+    size: Float,
+    price: Float,
+    #[serde(rename = "trdMatchID")]
+    id: Name,
+}
+
+impl Rows<PublicTrade> for Trades {
+    fn rows(self) -> impl IntoIterator<Item = Row<PublicTrade>> {
+        let history = self.action == Action::Partial;
+        self.data.into_iter().map(move |row| {
+            let trade = PublicTrade {
+                id: row.id.0.to_string(),
+                price: row.price.0,
+                amount: row.size.0,
+                side: row.side,
+            };
+            let id = subscription_id(&self.table, &row.symbol.0);
+            Row::repeatable(id, row.timestamp.0, trade, history)
+        })
+    }
 }

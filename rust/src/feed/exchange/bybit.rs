@@ -1,29 +1,23 @@
-//! Bybit spot and USD perpetuals, API version 5: addresses, acknowledgements, and the perpetuals' order books.
+//! Bybit spot and USD perpetuals, API version 5: addresses, acknowledgements and trades.
 
-use super::{AmountUnit, Exchange, InstrumentClass, joined_upper};
-use crate::feed::{
-    snapshot::BookEvent,
-    venue::{Accepted, Meaning, Venue},
+use super::{
+    AmountUnit, Exchange, InstrumentClass, joined_upper,
+    values::{EpochMillis, Float, Name},
 };
-use async_trait::async_trait;
+use crate::feed::{
+    reader::{Row, Rows},
+    venue::{Accepted, Meaning, Venue, subscription_id},
+};
 use barter_data::{
-    error::DataError,
-    exchange::bybit::{
-        book::{BybitOrderBookMessage, l2::BybitOrderBooksL2Transformer},
-        futures::BybitPerpetualsUsd,
-        spot::BybitSpot,
-    },
-    subscription::{Map, book::OrderBooksL2},
-    transformer::ExchangeTransformer,
+    exchange::bybit::{futures::BybitPerpetualsUsd, spot::BybitSpot},
+    subscription::trade::PublicTrade,
 };
 use barter_instrument::{
-    exchange::ExchangeId,
-    instrument::{InstrumentIndex, market_data::kind::MarketDataInstrumentKind},
+    Side, exchange::ExchangeId, instrument::market_data::kind::MarketDataInstrumentKind,
 };
-use barter_integration::{Transformer, protocol::websocket::WsMessage};
+use barter_integration::subscription::SubscriptionId;
 use serde::Deserialize;
 use smol_str::SmolStr;
-use tokio::sync::mpsc::UnboundedSender;
 
 impl Venue for BybitSpot {
     const SERVER: &'static Exchange = &Exchange {
@@ -88,34 +82,58 @@ fn meaning(text: &str) -> Meaning {
     }
 }
 
-/// Upstream's transformer of order books, whose events all name the spot server, for the perpetuals.
-pub(crate) struct PerpetualBooks(BybitOrderBooksL2Transformer<InstrumentIndex>);
+/// Every frame of market data.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Frame<T> {
+    topic: String,
+    #[serde(rename = "type")]
+    pub(super) kind: FrameKind,
+    #[serde(rename = "ts")]
+    pub(super) time: EpochMillis,
+    pub(super) data: T,
+}
 
-#[async_trait]
-impl ExchangeTransformer<BybitPerpetualsUsd, InstrumentIndex, OrderBooksL2> for PerpetualBooks {
-    async fn init(
-        map: Map<InstrumentIndex>,
-        snapshots: &[BookEvent],
-        to_exchange: UnboundedSender<WsMessage>,
-    ) -> Result<Self, DataError> {
-        type Theirs = BybitOrderBooksL2Transformer<InstrumentIndex>;
-        <Theirs as ExchangeTransformer<BybitPerpetualsUsd, _, _>>::init(map, snapshots, to_exchange)
-            .await
-            .map(Self)
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum FrameKind {
+    Snapshot,
+    Delta,
+}
+
+impl<T> Frame<T> {
+    /// Of the topic: the market is what stands after the last point.
+    pub(super) fn id(&self) -> SubscriptionId {
+        let (channel, market) = self.topic.rsplit_once('.').unwrap_or(("", &self.topic));
+        subscription_id(channel, market)
     }
 }
 
-impl Transformer for PerpetualBooks {
-    type Error = DataError;
-    type Input = BybitOrderBookMessage;
-    type Output = BookEvent;
-    type OutputIter = Vec<Result<BookEvent, DataError>>;
+/// A row of a frame of trades.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Trade {
+    #[serde(rename = "T")]
+    time: EpochMillis,
+    #[serde(rename = "S")]
+    side: Side,
+    #[serde(rename = "v")]
+    amount: Float,
+    #[serde(rename = "p")]
+    price: Float,
+    #[serde(rename = "i")]
+    id: Name,
+}
 
-    fn transform(&mut self, input: BybitOrderBookMessage) -> Self::OutputIter {
-        let mut items = self.0.transform(input);
-        for event in items.iter_mut().flatten() {
-            event.exchange = ExchangeId::BybitPerpetualsUsd;
-        }
-        items
+impl Rows<PublicTrade> for Frame<Vec<Trade>> {
+    fn rows(self) -> impl IntoIterator<Item = Row<PublicTrade>> {
+        let id = self.id();
+        self.data.into_iter().map(move |row| {
+            let trade = PublicTrade {
+                id: row.id.0.to_string(),
+                price: row.price.0,
+                amount: row.amount.0,
+                side: row.side,
+            };
+            Row::once(id.clone(), row.time.0, trade)
+        })
     }
 }

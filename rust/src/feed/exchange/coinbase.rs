@@ -1,10 +1,19 @@
-//! Coinbase Exchange: acknowledgements, which list everything subscribed so far, and control frames.
+//! Coinbase Exchange: acknowledgements, which list everything subscribed so far, control frames, and trades.
 
-use super::{AmountUnit, Exchange, InstrumentClass, joined_upper};
-use crate::feed::venue::{Accepted, Meaning, Venue, subscription_id};
-use barter_data::exchange::coinbase::Coinbase;
+use super::{
+    AmountUnit, Exchange, InstrumentClass, joined_upper,
+    values::{Float, Name, Rfc3339, Whole},
+};
+use crate::feed::{
+    reader::{Row, Rows},
+    venue::{Accepted, Meaning, Venue, subscription_id},
+};
+use barter_data::{
+    exchange::coinbase::{Coinbase, channel::CoinbaseChannel},
+    subscription::trade::PublicTrade,
+};
 use barter_instrument::{
-    exchange::ExchangeId, instrument::market_data::kind::MarketDataInstrumentKind,
+    Side, exchange::ExchangeId, instrument::market_data::kind::MarketDataInstrumentKind,
 };
 use serde::Deserialize;
 use smol_str::SmolStr;
@@ -68,4 +77,43 @@ struct Channel {
     name: String,
     #[serde(default)]
     product_ids: Vec<String>,
+}
+
+/// A trade.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Match {
+    #[serde(rename = "type")]
+    kind: MatchKind,
+    trade_id: Whole,
+    product_id: Name,
+    time: Rfc3339,
+    size: Float,
+    price: Float,
+    /// Of the order that waited in the book.
+    side: Side,
+}
+
+#[derive(Debug, PartialEq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum MatchKind {
+    Match,
+    /// The market's last trade, sent at each subscription.
+    LastMatch,
+}
+
+impl Rows<PublicTrade> for Match {
+    fn rows(self) -> impl IntoIterator<Item = Row<PublicTrade>> {
+        let trade = PublicTrade {
+            id: self.trade_id.0.to_string(),
+            price: self.price.0,
+            amount: self.size.0,
+            side: match self.side {
+                Side::Buy => Side::Sell,
+                Side::Sell => Side::Buy,
+            },
+        };
+        let id = subscription_id(CoinbaseChannel::TRADES.as_ref(), &self.product_id.0);
+        let history = self.kind == MatchKind::LastMatch;
+        [Row::repeatable(id, self.time.0, trade, history)]
+    }
 }

@@ -1,15 +1,25 @@
 //! Gate.io, API version 4, six servers: addresses, market names, acknowledgements, which come in the order of the
-//! requests, and control frames.
+//! requests, control frames, and trades.
 
-use super::{AmountUnit, Exchange, InstrumentClass, joined_upper};
-use crate::feed::venue::{Accepted, Meaning, Venue};
-use barter_data::exchange::gateio::{
-    future::{GateioFuturesBtc, GateioFuturesUsd},
-    option::GateioOptions,
-    perpetual::{GateioPerpetualsBtc, GateioPerpetualsUsd},
-    spot::GateioSpot,
+use super::{
+    AmountUnit, Exchange, InstrumentClass, joined_upper,
+    values::{EpochMillis, Float, Name, Whole},
+};
+use crate::feed::{
+    reader::{Row, Rows},
+    venue::{Accepted, Meaning, Venue, subscription_id},
+};
+use barter_data::{
+    exchange::gateio::{
+        future::{GateioFuturesBtc, GateioFuturesUsd},
+        option::GateioOptions,
+        perpetual::{GateioPerpetualsBtc, GateioPerpetualsUsd},
+        spot::GateioSpot,
+    },
+    subscription::trade::PublicTrade,
 };
 use barter_instrument::{
+    Side,
     exchange::ExchangeId,
     instrument::{
         kind::option::OptionKind,
@@ -90,11 +100,13 @@ struct Frame {
     error: Option<Fault>,
     #[serde(default)]
     payload: Vec<String>,
+    #[serde(default)]
+    result: serde_json::Value,
 }
 
 #[derive(Deserialize)]
 struct Fault {
-    code: i64,
+    code: Name,
     message: String,
 }
 
@@ -109,11 +121,87 @@ fn meaning(text: &str) -> Meaning {
             ..
         } => Meaning::Refused {
             market: payload.into_iter().next(),
-            reason: format!("code {code}: {message}"),
+            reason: format!("code {}: {message}", code.0),
         },
         Frame { event, .. } if event == "subscribe" => Meaning::Accepted(Accepted::Next),
         Frame { event, .. } if event == "unsubscribe" => Meaning::Control,
         Frame { channel, .. } if channel.ends_with(".pong") => Meaning::Control,
+        Frame {
+            channel, result, ..
+        } if channel.ends_with(".system") => match result["type"].as_str() {
+            Some("upgrade") => Meaning::Ending(format!(
+                "Gate.io asks to reconnect, it upgrades its server: {}",
+                result["msg"].as_str().unwrap_or_default()
+            )),
+            _ => Meaning::Control,
+        },
         _ => Meaning::Data,
+    }
+}
+
+/// A frame of market data.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Update<T> {
+    channel: String,
+    result: T,
+}
+
+/// A trade of spot.
+#[derive(Debug, Deserialize)]
+pub(crate) struct SpotTrade {
+    #[serde(rename = "currency_pair")]
+    market: Name,
+    #[serde(rename = "create_time_ms")]
+    time: EpochMillis,
+    id: Whole,
+    price: Float,
+    amount: Float,
+    side: Side,
+}
+
+impl Rows<PublicTrade> for Update<SpotTrade> {
+    fn rows(self) -> impl IntoIterator<Item = Row<PublicTrade>> {
+        let Self { channel, result } = self;
+        let trade = PublicTrade {
+            id: result.id.0.to_string(),
+            price: result.price.0,
+            amount: result.amount.0,
+            side: result.side,
+        };
+        let id = subscription_id(&channel, &result.market.0);
+        [Row::once(id, result.time.0, trade)]
+    }
+}
+
+/// A trade of contracts: the size is negative where the taker sells.
+#[derive(Debug, Deserialize)]
+pub(crate) struct ContractTrade {
+    #[serde(rename = "contract")]
+    market: Name,
+    #[serde(rename = "create_time_ms")]
+    time: EpochMillis,
+    id: Whole,
+    price: Float,
+    size: Float,
+}
+
+impl Rows<PublicTrade> for Update<Vec<ContractTrade>> {
+    fn rows(self) -> impl IntoIterator<Item = Row<PublicTrade>> {
+        let Self { channel, result } = self;
+        result.into_iter().map(move |row| {
+            let Float(size) = row.size;
+            let trade = PublicTrade {
+                id: row.id.0.to_string(),
+                price: row.price.0,
+                amount: size.abs(),
+                side: if size.is_sign_negative() {
+                    Side::Sell
+                } else {
+                    Side::Buy
+                },
+            };
+            let id = subscription_id(&channel, &row.market.0);
+            Row::once(id, row.time.0, trade)
+        })
     }
 }

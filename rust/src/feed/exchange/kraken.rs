@@ -107,20 +107,18 @@ pub(crate) struct Trade {
 }
 
 impl Rows<PublicTrade> for Frame<Vec<Trade>> {
-    fn rows(self) -> Vec<Row<PublicTrade>> {
+    fn rows(self) -> impl IntoIterator<Item = Row<PublicTrade>> {
         let Self(_, trades, channel, pair) = self;
         let id = subscription_id(&channel, &pair);
-        let row = |trade: Trade| Row {
-            id: id.clone(),
-            time_exchange: trade.time.0,
-            event: PublicTrade {
-                id: trade.id(),
-                price: trade.price.0,
-                amount: trade.volume.0,
-                side: trade.side,
-            },
-        };
-        trades.into_iter().map(row).collect()
+        trades.into_iter().map(move |row| {
+            let trade = PublicTrade {
+                id: row.id(),
+                price: row.price.0,
+                amount: row.volume.0,
+                side: row.side,
+            };
+            Row::once(id.clone(), row.time.0, trade)
+        })
     }
 }
 
@@ -149,19 +147,17 @@ pub(crate) struct Spread {
 }
 
 impl Rows<OrderBookL1> for Frame<Spread> {
-    fn rows(self) -> Vec<Row<OrderBookL1>> {
+    fn rows(self) -> impl IntoIterator<Item = Row<OrderBookL1>> {
         let Self(_, spread, channel, pair) = self;
         let best = |Exact(price): Exact, Exact(volume): Exact| {
             (!price.is_zero()).then(|| Level::new(price, volume))
         };
-        vec![Row {
-            id: subscription_id(&channel, &pair),
-            time_exchange: spread.time.0,
-            event: OrderBookL1 {
-                last_update_time: spread.time.0,
-                best_bid: best(spread.bid, spread.bid_volume),
-                best_ask: best(spread.ask, spread.ask_volume),
-            },
-        }]
+        let book = OrderBookL1 {
+            last_update_time: spread.time.0,
+            best_bid: best(spread.bid, spread.bid_volume),
+            best_ask: best(spread.ask, spread.ask_volume),
+        };
+        let id = subscription_id(&channel, &pair);
+        [Row::once(id, spread.time.0, book)]
     }
 }

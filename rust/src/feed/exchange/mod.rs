@@ -7,6 +7,7 @@ mod binance_book;
 mod bitfinex;
 mod bitmex;
 mod bybit;
+mod bybit_book;
 mod coinbase;
 mod gateio;
 mod kraken;

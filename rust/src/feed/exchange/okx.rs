@@ -1,9 +1,19 @@
-//! OKX, API version 5: market names, acknowledgements, pongs and notices.
+//! OKX, API version 5: market names, acknowledgements, pings, notices and trades.
 
-use super::{AmountUnit, Exchange, InstrumentClass, joined_upper};
-use crate::feed::venue::{Accepted, Meaning, Venue, subscription_id};
-use barter_data::exchange::okx::Okx;
+use super::{
+    AmountUnit, Exchange, InstrumentClass, joined_upper,
+    values::{EpochMillis, Float, Name},
+};
+use crate::feed::{
+    reader::{Row, Rows},
+    venue::{Accepted, Meaning, Venue, subscription_id},
+};
+use barter_data::{
+    exchange::{Connector, PingInterval, okx::Okx},
+    subscription::trade::PublicTrade,
+};
 use barter_instrument::{
+    Side,
     exchange::ExchangeId,
     instrument::{
         kind::option::OptionKind,
@@ -15,6 +25,7 @@ use barter_instrument::{
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use smol_str::SmolStr;
+use std::time::Duration;
 
 impl Venue for Okx {
     const SERVER: &'static Exchange = &Exchange {
@@ -35,6 +46,14 @@ impl Venue for Okx {
 
     fn may_be_data(text: &str) -> bool {
         text != PONG
+    }
+
+    fn ping_interval() -> Option<PingInterval> {
+        let theirs = <Self as Connector>::ping_interval();
+        theirs.map(|pings| PingInterval {
+            interval: tokio::time::interval(PING_INTERVAL),
+            ..pings
+        })
     }
 
     fn meaning(text: &str) -> Meaning {
@@ -60,6 +79,9 @@ impl Venue for Okx {
     }
 }
 
+/// The exchange ends a connection that carries nothing for 30 s: two pings may be late or lost.
+const PING_INTERVAL: Duration = Duration::from_secs(10);
+
 /// The answer to a `ping`, plain text.
 const PONG: &str = "pong";
 
@@ -67,13 +89,13 @@ const PONG: &str = "pong";
 #[derive(Deserialize)]
 struct Event {
     event: String,
-    code: Option<String>,
+    code: Option<Name>,
     #[serde(default)]
     msg: String,
     arg: Option<Arg>,
 }
 
-#[derive(Deserialize)]
+#[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Arg {
     channel: String,
@@ -83,7 +105,7 @@ struct Arg {
 impl Event {
     fn words(&self) -> String {
         match &self.code {
-            Some(code) => format!("code {code}: {}", self.msg),
+            Some(Name(code)) => format!("code {code}: {}", self.msg),
             None => self.msg.clone(),
         }
     }
@@ -110,4 +132,52 @@ fn market_name(base: &str, quote: &str, kind: &MarketDataInstrumentKind) -> Smol
 /// The day by the calendar: year, month and day in two digits each.
 fn expiry(at: DateTime<Utc>) -> String {
     at.format("%y%m%d").to_string()
+}
+
+/// A frame of trades.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Trades {
+    arg: Arg,
+    data: Vec<Trade>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Trade {
+    #[serde(rename = "tradeId")]
+    id: Name,
+    #[serde(rename = "px")]
+    price: Float,
+    #[serde(rename = "sz")]
+    amount: Float,
+    side: Side,
+    #[serde(rename = "ts")]
+    time: EpochMillis,
+}
+
+impl Rows<PublicTrade> for Trades {
+    /// The last trade of a market comes at each subscription, and looks like any other.
+    fn rows(self) -> impl IntoIterator<Item = Row<PublicTrade>> {
+        let id = subscription_id(&self.arg.channel, &self.arg.inst_id);
+        self.data.into_iter().map(move |row| {
+            let trade = PublicTrade {
+                id: row.id.0.to_string(),
+                price: row.price.0,
+                amount: row.amount.0,
+                side: row.side,
+            };
+            Row::repeatable(id.clone(), row.time.0, trade, false)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn two_pings_may_be_lost_within_the_time_that_okx_waits() {
+        let pings = <Okx as Venue>::ping_interval().expect("OKX is pinged");
+        assert!(3 * pings.interval.period() <= Duration::from_secs(30));
+        assert_eq!((pings.ping)().into_text().unwrap().as_str(), "ping");
+    }
 }

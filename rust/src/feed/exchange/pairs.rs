@@ -1,14 +1,21 @@
 //! The one table of what is served: every exchange and kind of market data with its path, its snapshot source and the
 //! transformer that reads it. Each row is the same generic code for other types.
 
-use super::{Exchange, binance, binance_book::Books, bybit, kraken};
+use super::{
+    Exchange, binance,
+    binance_book::{Books, SpotUpdate, UsdMarginUpdate},
+    bitfinex, bitmex, bybit,
+    bybit_book::{BestPrices, OrderBooks},
+    coinbase, gateio, kraken, okx,
+};
 use crate::{
     feed::{
         FeedError, Running,
         listing::Listing,
-        open::{open, open_listed},
+        open::{Connection, open, open_listed},
         reader::{Reader, RowReader},
         reconnect::Carrier,
+        seen::Seen,
         snapshot::SnapshotSource,
         venue::{Kind, Offers},
     },
@@ -18,41 +25,26 @@ use crate::{
 };
 use barter_data::{
     exchange::{
-        binance::{
-            book::l1::BinanceOrderBookL1,
-            futures::{
-                BinanceFuturesUsd, l2::BinanceFuturesOrderBookL2Update,
-                liquidation::BinanceLiquidation,
-            },
-            spot::{BinanceSpot, l2::BinanceSpotOrderBookL2Update},
-            trade::BinanceTrade,
-        },
-        bitfinex::{Bitfinex, message::BitfinexMessage},
-        bitmex::{Bitmex, trade::BitmexTrade},
-        bybit::{
-            book::{BybitOrderBookMessage, l2::BybitOrderBooksL2Transformer},
-            futures::BybitPerpetualsUsd,
-            spot::BybitSpot,
-            trade::BybitTrade,
-        },
-        coinbase::{Coinbase, trade::CoinbaseTrade},
+        binance::{futures::BinanceFuturesUsd, spot::BinanceSpot},
+        bitfinex::Bitfinex,
+        bitmex::Bitmex,
+        bybit::{futures::BybitPerpetualsUsd, spot::BybitSpot},
+        coinbase::Coinbase,
         gateio::{
             future::{GateioFuturesBtc, GateioFuturesUsd},
             option::GateioOptions,
-            perpetual::{GateioPerpetualsBtc, GateioPerpetualsUsd, trade::GateioFuturesTrades},
-            spot::{GateioSpot, trade::GateioSpotTrade},
+            perpetual::{GateioPerpetualsBtc, GateioPerpetualsUsd},
+            spot::GateioSpot,
         },
         kraken::Kraken,
-        okx::{Okx, trade::OkxTrades},
+        okx::Okx,
     },
     subscription::{
         book::{OrderBooksL1, OrderBooksL2},
         liquidation::Liquidations,
         trade::PublicTrades,
     },
-    transformer::stateless::StatelessTransformer,
 };
-use barter_instrument::instrument::InstrumentIndex;
 use futures::{FutureExt, future::BoxFuture};
 use std::sync::Arc;
 use url::Url;
@@ -81,49 +73,46 @@ type Connect = fn(
 
 type Retry = fn(&'static Pair, ConnectionPlan, Arc<StreamOptions>, AnyOutlet, FeedError) -> Running;
 
-/// Upstream's transformer of a frame type of upstream's.
-type Stateless<Ex, K, Frame> = StatelessTransformer<Ex, InstrumentIndex, K, Frame>;
+/// Contracts of Gate.io.
+type GateioTrades<Ex> = RowReader<Ex, PublicTrades, gateio::Update<Vec<gateio::ContractTrade>>>;
 
 /// Every exchange and kind that is served.
 pub static PAIRS: &[Pair] = &[
-    pair::<BinanceSpot, PublicTrades, Stateless<_, _, BinanceTrade>>("/ws")
+    pair::<BinanceSpot, PublicTrades, RowReader<_, _, binance::Trade>>("/ws")
         .with_listing(&binance::SPOT_LISTING),
-    pair::<BinanceSpot, OrderBooksL1, Stateless<_, _, BinanceOrderBookL1>>("/ws")
+    pair::<BinanceSpot, OrderBooksL1, RowReader<_, _, binance::BookTicker>>("/ws")
         .with_listing(&binance::SPOT_LISTING),
-    pair::<BinanceSpot, OrderBooksL2, Books<BinanceSpotOrderBookL2Update>>("/ws")
-        .with_snapshot(&binance::SPOT_DEPTH),
-    pair::<BinanceFuturesUsd, PublicTrades, RowReader<_, _, binance::UsdMarginTrade>>("/market/ws")
+    pair::<BinanceSpot, OrderBooksL2, Books<SpotUpdate>>("/ws").with_snapshot(&binance::SPOT_DEPTH),
+    pair::<BinanceFuturesUsd, PublicTrades, RowReader<_, _, binance::Trade>>("/market/ws")
         .with_listing(&binance::USD_MARGIN_LISTING),
-    pair::<BinanceFuturesUsd, OrderBooksL1, Stateless<_, _, BinanceOrderBookL1>>("/public/ws")
+    pair::<BinanceFuturesUsd, OrderBooksL1, RowReader<_, _, binance::BookTicker>>("/public/ws")
         .with_listing(&binance::USD_MARGIN_LISTING),
-    pair::<BinanceFuturesUsd, OrderBooksL2, Books<BinanceFuturesOrderBookL2Update>>("/public/ws")
+    pair::<BinanceFuturesUsd, OrderBooksL2, Books<UsdMarginUpdate>>("/public/ws")
         .with_snapshot(&binance::USD_MARGIN_DEPTH),
-    pair::<BinanceFuturesUsd, Liquidations, Stateless<_, _, BinanceLiquidation>>("/market/ws")
+    pair::<BinanceFuturesUsd, Liquidations, RowReader<_, _, binance::ForcedOrder>>("/market/ws")
         .with_listing(&binance::USD_MARGIN_LISTING),
-    pair::<BybitSpot, PublicTrades, Stateless<_, _, BybitTrade>>("/v5/public/spot"),
-    pair::<BybitSpot, OrderBooksL1, Stateless<_, _, BybitOrderBookMessage>>("/v5/public/spot"),
-    pair::<BybitSpot, OrderBooksL2, BybitOrderBooksL2Transformer<_>>("/v5/public/spot"),
-    pair::<BybitPerpetualsUsd, PublicTrades, Stateless<_, _, BybitTrade>>("/v5/public/linear"),
-    pair::<BybitPerpetualsUsd, OrderBooksL1, Stateless<_, _, BybitOrderBookMessage>>(
+    pair::<BybitSpot, PublicTrades, RowReader<_, _, bybit::Frame<Vec<bybit::Trade>>>>(
+        "/v5/public/spot",
+    ),
+    pair::<BybitSpot, OrderBooksL1, BestPrices<_>>("/v5/public/spot"),
+    pair::<BybitSpot, OrderBooksL2, OrderBooks<_>>("/v5/public/spot"),
+    pair::<BybitPerpetualsUsd, PublicTrades, RowReader<_, _, bybit::Frame<Vec<bybit::Trade>>>>(
         "/v5/public/linear",
     ),
-    pair::<BybitPerpetualsUsd, OrderBooksL2, bybit::PerpetualBooks>("/v5/public/linear"),
-    pair::<Okx, PublicTrades, Stateless<_, _, OkxTrades>>("/ws/v5/public"),
+    pair::<BybitPerpetualsUsd, OrderBooksL1, BestPrices<_>>("/v5/public/linear"),
+    pair::<BybitPerpetualsUsd, OrderBooksL2, OrderBooks<_>>("/v5/public/linear"),
+    pair::<Okx, PublicTrades, RowReader<_, _, okx::Trades>>("/ws/v5/public"),
     pair::<Kraken, PublicTrades, RowReader<_, _, kraken::Frame<Vec<kraken::Trade>>>>("/"),
     pair::<Kraken, OrderBooksL1, RowReader<_, _, kraken::Frame<kraken::Spread>>>("/"),
-    pair::<Coinbase, PublicTrades, Stateless<_, _, CoinbaseTrade>>("/"),
-    pair::<Bitfinex, PublicTrades, Stateless<_, _, BitfinexMessage>>("/ws/2"),
-    pair::<Bitmex, PublicTrades, Stateless<_, _, BitmexTrade>>("/realtime"),
-    pair::<GateioSpot, PublicTrades, Stateless<_, _, GateioSpotTrade>>("/ws/v4/"),
-    pair::<GateioFuturesUsd, PublicTrades, Stateless<_, _, GateioFuturesTrades>>(
-        "/v4/ws/delivery/usdt",
-    ),
-    pair::<GateioFuturesBtc, PublicTrades, Stateless<_, _, GateioFuturesTrades>>(
-        "/v4/ws/delivery/btc",
-    ),
-    pair::<GateioPerpetualsUsd, PublicTrades, Stateless<_, _, GateioFuturesTrades>>("/v4/ws/usdt"),
-    pair::<GateioPerpetualsBtc, PublicTrades, Stateless<_, _, GateioFuturesTrades>>("/v4/ws/btc"),
-    pair::<GateioOptions, PublicTrades, Stateless<_, _, GateioFuturesTrades>>("/v4/ws"),
+    pair::<Coinbase, PublicTrades, RowReader<_, _, coinbase::Match>>("/"),
+    pair::<Bitfinex, PublicTrades, RowReader<_, _, bitfinex::Frame>>("/ws/2"),
+    pair::<Bitmex, PublicTrades, RowReader<_, _, bitmex::Trades>>("/realtime"),
+    pair::<GateioSpot, PublicTrades, RowReader<_, _, gateio::Update<gateio::SpotTrade>>>("/ws/v4/"),
+    pair::<GateioFuturesUsd, PublicTrades, GateioTrades<_>>("/v4/ws/delivery/usdt"),
+    pair::<GateioFuturesBtc, PublicTrades, GateioTrades<_>>("/v4/ws/delivery/btc"),
+    pair::<GateioPerpetualsUsd, PublicTrades, GateioTrades<_>>("/v4/ws/usdt"),
+    pair::<GateioPerpetualsBtc, PublicTrades, GateioTrades<_>>("/v4/ws/btc"),
+    pair::<GateioOptions, PublicTrades, GateioTrades<_>>("/v4/ws"),
 ];
 
 const fn pair<Ex, K, T>(path: &'static str) -> Pair
@@ -158,10 +147,12 @@ where
         let Some(outlet) = K::outlet(outlet) else {
             return Err(FeedError::not_offered(&plan));
         };
+        let seen = Seen::default();
         let first = open_listed::<Ex, K, T>(pair, &plan.instruments, &options).await?;
+        let first = first.after(&seen);
         let carrier = Carrier::new(outlet, &plan, &options);
         let running = async move {
-            let open = || open::<Ex, K, T>(pair, &plan.instruments, &options);
+            let open = || reopen::<Ex, K, T>(pair, &plan, &options, &seen);
             // An outlet that was closed is the one end there is.
             let _ = carrier.carry(first, open).await;
         };
@@ -185,12 +176,29 @@ where
     async move {
         if let Some(outlet) = K::outlet(outlet) {
             let carrier = Carrier::new(outlet, &plan, &options);
-            let open = || open::<Ex, K, T>(pair, &plan.instruments, &options);
+            let seen = Seen::default();
+            let open = || reopen::<Ex, K, T>(pair, &plan, &options, &seen);
             // An outlet that was closed is the one end there is.
             let _ = carrier.retry(error, open).await;
         }
     }
     .boxed()
+}
+
+/// The next connection of a plan.
+async fn reopen<Ex, K, T>(
+    pair: &'static Pair,
+    plan: &ConnectionPlan,
+    options: &StreamOptions,
+    seen: &Seen,
+) -> Result<Connection<Ex, K, T>, FeedError>
+where
+    Ex: Offers<K>,
+    K: Kind,
+    T: Reader<Ex, K>,
+{
+    let opened = open(pair, &plan.instruments, options).await?;
+    Ok(opened.after(seen))
 }
 
 impl Pair {

@@ -1,7 +1,10 @@
 //! The feed against scripted servers on loopback, which speak as the exchanges do.
 
 mod books;
+mod control;
+mod corrections;
 mod faults;
+mod news;
 mod pairs;
 mod pairs_binance;
 mod pairs_bybit;
@@ -10,6 +13,7 @@ mod pairs_others;
 mod reconnecting;
 mod refusals;
 mod server;
+mod values;
 
 use super::{FeedError, Running, connect, exchange};
 use crate::{

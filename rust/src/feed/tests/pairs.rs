@@ -23,6 +23,7 @@ use serde_json::Value;
 use std::{collections::HashSet, sync::Arc};
 
 /// One row of the table: what is subscribed to, what the exchange does, and what must come of it.
+#[derive(Clone)]
 pub(super) struct Case {
     pub(super) exchange: ExchangeId,
     pub(super) kind: SubKind,
@@ -75,7 +76,7 @@ pub(super) fn l1(time: Option<DateTime<Utc>>, bid: Level, ask: Level) -> DataKin
     .into()
 }
 
-async fn check(case: Case) {
+pub(super) async fn check(case: Case) {
     let name = format!("{} {}", case.exchange.as_str(), case.kind.name());
     let heard = Arc::new(Mutex::new((String::new(), Vec::new())));
     let (noted, requests) = (heard.clone(), case.requests.len());
@@ -158,9 +159,9 @@ fn without_time(request: &mut Value) {
     }
 }
 
-#[tokio::test]
-async fn all_25_pairs_connect_subscribe_and_yield_what_the_exchange_sent() {
-    let cases: Vec<_> = [
+/// Every case.
+pub(super) fn cases() -> Vec<Case> {
+    [
         pairs_binance::cases(),
         pairs_bybit::cases(),
         pairs_gateio::cases(),
@@ -168,7 +169,12 @@ async fn all_25_pairs_connect_subscribe_and_yield_what_the_exchange_sent() {
     ]
     .into_iter()
     .flatten()
-    .collect();
+    .collect()
+}
+
+#[tokio::test]
+async fn all_25_pairs_connect_subscribe_and_yield_what_the_exchange_sent() {
+    let cases = cases();
     let covered: HashSet<_> = cases
         .iter()
         .map(|case| (case.exchange, case.kind))

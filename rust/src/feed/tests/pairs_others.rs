@@ -149,7 +149,8 @@ pub(super) fn cases() -> Vec<Case> {
             rest: None,
             events: vec![(
                 micros(1415348367028459),
-                trade("10", 400.23, 5.23512, Side::Sell),
+                // The exchange tells the maker's side.
+                trade("10", 400.23, 5.23512, Side::Buy),
             )],
         },
         Case {

@@ -2,18 +2,33 @@
 
 use super::{FIRST_INDEX, Items, open, options, outlet, plan, server};
 use crate::{
-    feed::{backoff, retry},
-    options::ReconnectPolicy,
+    feed::{
+        FeedError, backoff,
+        reconnect::{Carrier, Link},
+        retry,
+    },
+    options::{ReconnectPolicy, StreamOptions},
+    outlet::AnyOutlet,
     subscription::{ConnectionPlan, SubKind},
 };
-use barter_data::event::DataKind;
+use barter_data::{
+    error::DataError,
+    event::{DataKind, MarketEvent},
+    subscription::trade::PublicTrade,
+};
 use barter_instrument::{
     exchange::ExchangeId,
-    instrument::market_data::kind::MarketDataInstrumentKind::{Perpetual, Spot},
+    instrument::{
+        InstrumentIndex,
+        market_data::kind::MarketDataInstrumentKind::{Perpetual, Spot},
+    },
 };
+use futures::Stream;
 use serde_json::{Value, json};
 use std::{
+    pin::Pin,
     sync::Arc,
+    task::{Context, Poll},
     time::{Duration, Instant},
 };
 
@@ -166,7 +181,7 @@ async fn a_connection_whose_first_opening_failed_begins_with_that_error() {
         session.hold().await;
     })
     .await;
-    let failed = crate::feed::FeedError::Closed {
+    let failed = FeedError::Closed {
         exchange: ExchangeId::BinanceSpot,
         reason: "it was not its day".to_owned(),
     };
@@ -276,46 +291,32 @@ async fn a_frame_that_is_not_known_is_an_error_and_the_next_one_still_arrives() 
     assert_eq!(trade_id(&mut items).await, "3");
 }
 
-#[tokio::test]
-async fn a_frame_that_makes_upstreams_reader_panic_is_a_broken_connection_and_not_the_end() {
-    let server = server::websocket(|mut session| async move {
-        session.receive().await;
-        session.send_json(&acknowledged()).await;
-        if session.number == 0 {
-            let mut absurd = trade(1);
-            absurd["T"] = json!(u64::MAX);
-            session.send_json(&absurd).await;
-        }
-        session.send_json(&trade(2)).await;
-        session.hold().await;
-    })
-    .await;
-    let options = options(ExchangeId::BinanceSpot, &server.address, None);
-    let (_carrying, mut items) = open(trades_plan(), options).await.unwrap();
-    assert!(items.reconnecting().await.reason.contains("panicked"));
-    items.reconnected().await;
-    assert_eq!(trade_id(&mut items).await, "2");
+/// A connection whose reader panics.
+struct Panicking;
+
+impl Stream for Panicking {
+    type Item = Result<MarketEvent<InstrumentIndex, PublicTrade>, DataError>;
+
+    fn poll_next(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        panic!("a frame that nobody thought of")
+    }
+}
+
+impl Link<PublicTrade> for Panicking {
+    fn ended(&self) -> String {
+        "it did not end".to_owned()
+    }
 }
 
 #[tokio::test]
-async fn an_announced_shutdown_starts_an_orderly_reconnect_with_that_reason() {
-    let server = server::websocket(|mut session| async move {
-        session.receive().await;
-        session.send_json(&acknowledged()).await;
-        session.send_json(&trade(session.number as u64)).await;
-        if session.number == 0 {
-            session
-                .send(r#"{"e":"serverShutdown","E":1770123456789}"#)
-                .await;
-        }
-        session.hold().await;
-    })
-    .await;
-    let options = options(ExchangeId::BinanceSpot, &server.address, None);
-    let (_carrying, mut items) = open(trades_plan(), options).await.unwrap();
-    assert_eq!(trade_id(&mut items).await, "0");
-    let note = items.reconnecting().await;
-    assert_eq!(note.reason, "Binance announces that this server shuts down");
-    items.reconnected().await;
-    assert_eq!(trade_id(&mut items).await, "1");
+async fn a_reader_that_panics_is_a_broken_connection_and_not_the_end() {
+    let (outlet, mut items) = outlet(ExchangeId::BinanceSpot, SubKind::Trades);
+    let AnyOutlet::Trades(outlet) = outlet else {
+        panic!("the outlet is of another kind");
+    };
+    let carrier = Carrier::new(outlet, &trades_plan(), &StreamOptions::default());
+    let open = || std::future::pending::<Result<Panicking, FeedError>>();
+    let running = tokio::spawn(carrier.carry(Panicking, open));
+    assert!(items.reconnecting().await.reason.contains("panicked"));
+    running.abort();
 }
