@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
 
@@ -26,13 +27,16 @@ def as_module() -> ModuleType:
 
 
 def build(
-    *arguments: str, script: Path = ROOT / "build.py", cwd: Path = ROOT, **environment: str
+    *arguments: str,
+    script: Path = ROOT / "build.py",
+    cwd: Path = ROOT,
+    environment: Mapping[str, str] | None = None,
+    timeout_s: float = 280,
 ) -> subprocess.CompletedProcess[str]:
     """Runs build.py as a person does, with more or other environment variables."""
     command = [sys.executable, str(script), *arguments]
-    return subprocess.run(
-        command, cwd=cwd, env={**os.environ, **environment}, capture_output=True, text=True, timeout=280, check=False
-    )
+    env = {**os.environ, **(environment or {})}
+    return subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, timeout=timeout_s, check=False)
 
 
 def cargo_metadata() -> dict[str, object]:

@@ -67,7 +67,7 @@ def test_all_that_is_missing_is_listed_at_once_and_nothing_is_done(tmp_path: Pat
     script = bare_clone(tmp_path / "clone")
     before = sorted(script.parent.iterdir())
     for command in COMMANDS:
-        refused = build(command, script=script, PATH=str(tmp_path))
+        refused = build(command, script=script, environment={"PATH": str(tmp_path)})
         assert (refused.returncode, refused.stdout) == (1, ""), command
         first, *lacking = refused.stderr.splitlines()
         assert first == "this is missing:"
@@ -82,7 +82,7 @@ def test_all_that_is_missing_is_listed_at_once_and_nothing_is_done(tmp_path: Pat
 def test_an_older_cargo_of_the_distribution_is_named_with_rustup(tmp_path: Path) -> None:
     tool(tmp_path, "cargo", "echo 'cargo 1.63.0'")
     tool(tmp_path, "rustc", "echo 'rustc 1.63.0'")
-    refused = build("header", PATH=f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    refused = build("header", environment={"PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"})
     assert refused.returncode == 1
     lines = refused.stderr.splitlines()[1:]
     assert len(lines) == 2
@@ -133,6 +133,7 @@ def test_the_least_rust_is_what_the_dependencies_need() -> None:
     assert max(needed.values()) == least
 
 
+@pytest.mark.timeout(600)
 def test_a_bare_clone_in_a_path_with_a_space_works_from_another_directory_and_again_without_a_network(
     tmp_path: Path,
 ) -> None:
@@ -142,7 +143,7 @@ def test_a_bare_clone_in_a_path_with_a_space_works_from_another_directory_and_ag
     target = {"CARGO_TARGET_DIR": str(cargo_metadata()["target_directory"])}
     downloaded = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": WHEELS.as_uri()}
 
-    first = build("demo", "--help", script=script, cwd=tmp_path, **target, **downloaded)
+    first = build("demo", "--help", script=script, cwd=tmp_path, environment=target | downloaded, timeout_s=560)
     assert first.returncode == 0, first.stdout + first.stderr
     stages = re.findall(r"^(\d/\d) (.*)$", first.stdout, re.MULTILINE)
     assert stages == [
@@ -159,7 +160,7 @@ def test_a_bare_clone_in_a_path_with_a_space_works_from_another_directory_and_ag
     assert imported.stdout.strip() == str(clone / "barter_cffi" / "__init__.py")
 
     began = time.monotonic()
-    again = build("demo", "--help", script=script, cwd=tmp_path, **target, **NO_NETWORK)
+    again = build("demo", "--help", script=script, cwd=tmp_path, environment=target | NO_NETWORK)
     assert again.returncode == 0, again.stdout + again.stderr
     assert time.monotonic() - began < BOUND_S
     stages = re.findall(r"^(\d/\d) (.*)$", again.stdout, re.MULTILINE)
@@ -191,7 +192,7 @@ def test_a_package_that_cannot_be_had_fails_the_command_with_the_words_of_pip(tm
         (tmp_path / path).parent.mkdir(exist_ok=True)
         shutil.copy(ROOT / path, tmp_path / path)
     (tmp_path / "requirements.lock").write_text("barter-cffi-needs-what-no-one-has==1.0\n")
-    failed = build("lint", script=tmp_path / "build.py", **NO_NETWORK, PIP_FIND_LINKS="")
+    failed = build("lint", script=tmp_path / "build.py", environment=NO_NETWORK | {"PIP_FIND_LINKS": ""})
     assert failed.returncode == 1
     assert "No matching distribution found for barter-cffi-needs-what-no-one-has==1.0" in failed.stderr
     log = failed.stderr.strip().rpartition("its log: ")[2]
@@ -273,7 +274,12 @@ def test_arguments_after_two_dashes_go_to_pytest_alone(monkeypatch: pytest.Monke
     script = as_module()
     ran: list[list[str]] = []
     monkeypatch.setattr(script, "prepare", lambda stages: None)
-    monkeypatch.setattr(script, "passes", lambda name, command, directory: ran.append(command) is None)
+
+    def passes(name: str, command: list[str], directory: str) -> bool:
+        ran.append(command)
+        return True
+
+    monkeypatch.setattr(script, "passes", passes)
     assert script.main(["test", "--", "-k", "name"]) == 0
     (command,) = ran
     assert command[1:3] == ["-m", "pytest"]

@@ -115,7 +115,7 @@ def test_it_works_in_a_fresh_environment_outside_the_sources(wheel: Path, tmp_pa
     assert WHEELS.is_dir(), "python3 build.py test downloads what is needed here"
     subprocess.run([sys.executable, "-m", "venv", tmp_path / "fresh"], check=True)
     python = tmp_path / "fresh" / "bin" / "python"
-    install = [python, "-m", "pip", "install", "--quiet", "--no-index", "--find-links", WHEELS, wheel]
+    install: list[str | Path] = [python, "-m", "pip", "install", "--quiet", "--no-index", "--find-links", WHEELS, wheel]
     subprocess.run(install, cwd=tmp_path, check=True)
 
     ran = subprocess.run([python, "-I", "-c", ROUND_TRIP], cwd=tmp_path, capture_output=True, text=True, check=False)

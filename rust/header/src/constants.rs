@@ -1,7 +1,8 @@
 //! The constants of the C ABI, read from `src/abi/constants.rs` and written as members of unsized enums.
 //!
 //! The file is read line by line: a blank line ends a group, `//` lines above a group describe it, `///` lines
-//! describe a constant, and a constant is one line, `pub const BARTER_NAME: i32 = 1;`. A `pub static` is cbindgen's. Reading ends at the tests.
+//! describe a constant, and a constant is one line, `pub const BARTER_NAME: i32 = 1;`. A `pub static` is left to
+//! cbindgen. Reading ends at the tests.
 
 use std::fmt::Write as _;
 

@@ -154,8 +154,11 @@ where
     type OutputIter = Vec<Result<Self::Output, Self::Error>>;
 
     fn transform(&mut self, frame: F) -> Self::OutputIter {
+        let mut rows = frame.rows().into_iter();
+        // After the first row, whose time is that of its reading where the frame has none.
+        let first = rows.next();
         let time_received = Utc::now();
-        let rows = frame.rows().into_iter();
+        let rows = first.into_iter().chain(rows);
         rows.filter_map(|row| self.event(row, time_received))
             .collect()
     }

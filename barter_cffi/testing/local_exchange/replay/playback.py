@@ -53,6 +53,7 @@ class Playback:
         self._subscriptions: dict[Key, Subscription] = {}
         self._begins: dict[Key, int] = {}
         self._asked_before: dict[str, int] = {}
+        self._sources: set[int] = set()
         self._late: set[Key] = set()
         self._changed = asyncio.Event()
         self._settled_at = 0.0
@@ -62,6 +63,7 @@ class Playback:
         """Plays to a subscription from the place `begin` on."""
         key = subscription.kind, subscription.market.name
         self._subscriptions[key] = subscription
+        self._sources |= self._timeline.sources.get(key, set())
         self._begins[key] = begin
         self._asked_before.setdefault(key[1], self._asked(key[1]))
         self._settled_at = self._connection.now + SETTLE_S
@@ -83,10 +85,6 @@ class Playback:
     def keys(self) -> Collection[Key]:
         """What is subscribed."""
         return tuple(self._subscriptions)
-
-    def sources(self) -> set[int]:
-        """The captured connections that carried any of it."""
-        return {source for key in self._subscriptions for source in self._timeline.sources.get(key, ())}
 
     async def run(self) -> None:
         """Plays until the connection ends; a subscription may come at any time."""
@@ -130,6 +128,8 @@ class Playback:
             return False
         if isinstance(entry, Answer):
             return await self._asked_for(entry, place)
+        if entry.source not in self._sources:
+            return True
         if self._origin is None:
             self._origin = self._connection.now, entry.time_ns
         began, from_ns = self._origin
@@ -163,12 +163,14 @@ class Playback:
 
     def _play(self, place: int) -> None:
         entry = self._timeline.entries[place]
-        if isinstance(entry, Cut) and entry.source in self.sources():
+        if isinstance(entry, Answer) or entry.source not in self._sources:
+            return
+        if isinstance(entry, Cut):
             self.ending = place + 1
             self._connection.close(1001)
-        elif isinstance(entry, Played) and isinstance(entry.frame, MarketFrame):
+        elif isinstance(entry.frame, MarketFrame):
             self._send(entry.frame, place, self._subscriptions.keys())
-        elif isinstance(entry, Played) and isinstance(entry.frame, Word) and entry.source in self.sources():
+        elif isinstance(entry.frame, Word):
             self._connection.send_control(entry.frame.text)
             if entry.frame.ends:
                 self.ending = self._timeline.after_cut(place, {entry.source})

@@ -1,12 +1,11 @@
 """The captures of one exchange as one sequence of what happened, in the order of its times.
 
-A file is read from its first line to its last; within it the order of the lines holds, between
-files that of the times. `timelines` reads files, `Timeline` is what a replay plays.
+Of each captured connection the order of the lines holds, between them that of the times.
+`timelines` reads files, `Timeline` is what a replay plays.
 """
 
 from __future__ import annotations
 
-import heapq
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,7 +15,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from ..events import BookSnapshot, BookUpdate, Event, Kind, Level
 from .addresses import exchange_at
-from .capture import CaptureError, Record, quoted, records
+from .capture import Record, quoted, records
 from .frames import Frame, Greeting, MarketFrame
 from .readers import Reader, reader
 from .verbatim import parse
@@ -125,36 +124,46 @@ def timelines(paths: Iterable[str | PathLike[str]]) -> dict[str, Timeline]:
     Raises `CaptureError`, which names file and line, where a file is not such a capture; `OSError`
     where one cannot be read.
     """
-    made: dict[str, Timeline] = {}
-    entries: dict[str, list[list[Entry]]] = {}
-    sources = 0
+    reading = _Reading()
     for path in paths:
-        file = _File(made, sources)
+        reading.next_file()
         for record in records(path):
-            file.add(record)
-        sources = file.sources
-        for exchange, told in file.entries.items():
-            entries.setdefault(exchange, []).append(told)
-    for exchange, told_of in entries.items():
-        merged = heapq.merge(*told_of, key=lambda entry: entry.time_ns)
-        _settle(made[exchange], list(merged))
-    return made
+            reading.add(record)
+    for exchange, timeline in reading.timelines.items():
+        _settle(timeline, sorted(reading.entries[exchange], key=lambda entry: entry.time_ns))
+    return reading.timelines
 
 
-class _File:
-    """Reads one file into the timelines `made`; its connections are numbered from `sources` on."""
+@dataclass(slots=True)
+class _Link:
+    """A captured connection: its number, and the time of its last record. No record of it is taken
+    for earlier than the one above it."""
 
-    def __init__(self, made: dict[str, Timeline], sources: int) -> None:
+    reader: Reader
+    source: int
+    time_ns: int
+
+    def at(self, time_ns: int) -> int:
+        self.time_ns = max(self.time_ns, time_ns)
+        return self.time_ns
+
+
+class _Reading:
+    """Sorts records by exchange and connection."""
+
+    def __init__(self) -> None:
+        self.timelines: dict[str, Timeline] = {}
         self.entries: dict[str, list[Entry]] = {}
-        self.sources = sources
-        self._made = made
-        self._open: dict[str, tuple[Reader, int]] = {}
-        self._newest: str | None = None
-        self._time_ns = 0
+        self._open: dict[str, _Link] = {}
+        self._newest = ""
+        self._sources = 0
+
+    def next_file(self) -> None:
+        """What follows is of another file, whose connections are others."""
+        self._open.clear()
 
     def add(self, record: Record) -> None:
-        """Adds one record. Times of a file never go back: a line is not earlier than the one before."""
-        self._time_ns = max(self._time_ns, record.time_ns)
+        """Adds a record. Raises `CaptureError` where it cannot be."""
         if record.what == "received":
             self._received(record)
         elif record.what == "answer":
@@ -162,42 +171,46 @@ class _File:
         elif record.what == "opened":
             self._opened(record)
         else:
-            if record.url not in self._open:
-                raise record.error(f"a request on a connection that was not opened: {record.url}")
-            self._newest = record.url
-            reading, _ = self._open[record.url]
-            timeline = self._made[reading.exchange]
-            timeline.markets.update(reading.requested(_json(record)))
+            self._sent(record)
 
     def _opened(self, record: Record) -> None:
         exchange = exchange_at(record.url)
         if exchange is None:
             raise record.error(f"no exchange of the local exchange has this address: {record.url}")
-        timeline = self._made.setdefault(exchange, Timeline(exchange))
+        timeline = self._timeline(exchange)
         before = self._open.get(record.url)
-        if before is not None:
-            self._add(exchange, Cut(self._time_ns, before[1]))
-        self._add(exchange)
-        reading = reader(exchange, record.url)
-        self._open[record.url], self._newest = (reading, self.sources), record.url
-        self.sources += 1
-        parts = [*urlsplit(record.url).path.split("/"), *dict(parse_qsl(urlsplit(record.url).query)).values()]
-        timeline.markets.update(reading.requested([name for part in parts for name in part.split("/")]))
+        if before is not None and before.time_ns <= record.time_ns:  # else both were open at once
+            self.entries[exchange].append(Cut(record.time_ns, before.source))
+        link = _Link(reader(exchange, record.url), self._sources, record.time_ns)
+        self._open[record.url], self._newest = link, record.url
+        self._sources += 1
+        address = urlsplit(record.url)
+        named = [address.path, *dict(parse_qsl(address.query)).values()]
+        timeline.markets.update(link.reader.requested([name for part in named for name in part.split("/")]))
+
+    def _sent(self, record: Record) -> None:
+        link = self._open.get(record.url)
+        if link is None:
+            raise record.error(f"a request on a connection that was not opened above: {record.url}")
+        link.at(record.time_ns)
+        self._newest = record.url
+        self.timelines[link.reader.exchange].markets.update(link.reader.requested(_json(record)))
 
     def _received(self, record: Record) -> None:
         if not self._open:
-            raise record.error("a frame before any connection: there is no `URL <-> time` above it")
+            raise record.error("a frame before any connection: no `URL <-> time` above")
         value = _json(record)
         unread: tuple[str, Exception] | None = None
         for url in sorted(self._open, key=lambda url: url != self._newest):
-            reading, source = self._open[url]
+            link = self._open[url]
             try:
-                frame = reading.frame(record.text, value, record.time_ns)
+                frame = link.reader.frame(record.text, value, record.time_ns)
             except _UNREADABLE as error:
-                unread = unread or (reading.exchange, error)
+                unread = unread or (link.reader.exchange, error)
                 continue
             if frame is not None:
-                self._add(reading.exchange, Played(self._time_ns, source, frame))
+                played = Played(link.at(record.time_ns), link.source, frame)
+                self.entries[link.reader.exchange].append(played)
                 return
         if unread is not None:
             exchange, reason = unread
@@ -208,26 +221,24 @@ class _File:
         exchange = exchange_at(record.url)
         if exchange is None:
             return  # of a host that is none of the exchanges': nobody asks for it here
-        timeline = self._made.setdefault(exchange, Timeline(exchange))
+        timeline = self._timeline(exchange)
         address = urlsplit(record.url)
         query = dict(parse_qsl(address.query))
         market = market_asked(query)
-        reading = reader(exchange, "")
+        body = _json(record)
         snapshot = None
         if market is not None:
             try:
-                snapshot = reading.snapshot(_json(record), market, record.time_ns)
+                snapshot = reader(exchange, "").snapshot(body, market, record.time_ns)
             except _UNREADABLE as error:
-                if isinstance(error, CaptureError):
-                    raise
                 message = f"not an order book as {exchange} answers it ({error!r}): {quoted(record.text)}"
                 raise record.error(message) from error
-        if snapshot is not None:
-            timeline.markets.add(snapshot.market)
-        self._add(exchange, Answer(self._time_ns, address.path, query, record.text, snapshot))
+            timeline.markets.update(() if snapshot is None else (market,))
+        self.entries[exchange].append(Answer(record.time_ns, address.path, query, record.text, snapshot))
 
-    def _add(self, exchange: str, *entries: Entry) -> None:
-        self.entries.setdefault(exchange, []).extend(entries)
+    def _timeline(self, exchange: str) -> Timeline:
+        self.entries.setdefault(exchange, [])
+        return self.timelines.setdefault(exchange, Timeline(exchange))
 
 
 def market_asked(query: Mapping[str, str]) -> str | None:
