@@ -58,9 +58,7 @@ def requests(exchange: LocalExchange, name: ExchangeId) -> dict[int, list[dict[s
     for frame in exchange.journal.frames(name):
         if frame.text.startswith("{"):
             sent.setdefault(frame.connection, []).append(json.loads(frame.text))
-    return {
-        number: [request for request in frames if request.get("op") != "ping"] for number, frames in sent.items()
-    }
+    return {number: [request for request in frames if request.get("op") != "ping"] for number, frames in sent.items()}
 
 
 @pytest.mark.parametrize(
@@ -122,7 +120,12 @@ def test_the_deadline_of_a_subscription_allows_for_the_pace_of_its_requests() ->
 
 def test_a_refusal_names_the_markets_of_the_request_that_was_refused() -> None:
     with serving("bybit_spot", 10) as exchange:
-        known = [Subscription("bybit_spot", each.base, "usdt", "spot", "trades") for each in exchange.markets("bybit_spot").values()]
+        known = [
+            Subscription("bybit_spot", each.base, "usdt", "spot", "trades")
+            for each in exchange.markets("bybit_spot").values()
+        ]
         unknown = Subscription("bybit_spot", "nosuch", "usdt", "spot", "trades")
-        with pytest.raises(SubscriptionError, match=r"^bybit_spot refuses the subscription to NOSUCHUSDT: Invalid symbol"):
+        with pytest.raises(
+            SubscriptionError, match=r"^bybit_spot refuses the subscription to NOSUCHUSDT: Invalid symbol"
+        ):
             init_dynamic_streams([[*known, unknown]], StreamOptions(endpoints=exchange.endpoints))

@@ -48,83 +48,153 @@ extern "C" {
 #endif
 
 enum {
+  /** `major << 16 | minor` of this header. */
   BARTER_ABI_VERSION = 65536
 };
 
+/** `barter_event.instrument` of a record that belongs to none. */
+#define BARTER_NO_INSTRUMENT UINT32_MAX
+
+/** A time or duration that is not known. */
+#define BARTER_NO_TIME INT64_MIN
+
+/* `barter_status`: 0 is success, 1 to 99 are outcomes, 100 and above errors in groups of one hundred. */
 enum {
+  /** Done. */
   BARTER_OK = 0,
+  /** The time was up, nothing else happened. */
   BARTER_TIMEOUT = 1,
+  /** The stream's producers are gone and everything was read. */
   BARTER_CLOSED = 2,
+  /** A known name that is not, or no longer, there. */
   BARTER_NOT_FOUND = 3,
+  /** The initialisation has not finished. */
   BARTER_NOT_READY = 4,
+  /** An argument is out of its range. */
   BARTER_INVALID_ARGUMENT = 100,
+  /** A required pointer is NULL. */
   BARTER_NULL_POINTER = 101,
+  /** A text is not UTF-8. */
   BARTER_INVALID_UTF8 = 102,
+  /** A text is not JSON, or not of the documented shape. */
   BARTER_INVALID_JSON = 103,
+  /** An option has a value it cannot have. */
   BARTER_INVALID_OPTION = 104,
+  /** Not a live handle of this type. */
   BARTER_INVALID_HANDLE = 200,
+  /** The handle was closed. */
   BARTER_HANDLE_CLOSED = 201,
+  /** The process is a fork of one in which the library runs. */
   BARTER_FORKED = 202,
+  /** There is nothing to subscribe to. */
   BARTER_NO_SUBSCRIPTIONS = 300,
+  /** No exchange has this name. */
   BARTER_UNKNOWN_EXCHANGE = 301,
+  /** No subscription or instrument kind has this name. */
   BARTER_UNKNOWN_KIND = 302,
+  /** The exchange does not offer this kind for this instrument. */
   BARTER_UNSUPPORTED = 303,
+  /** The instrument is incomplete or malformed. */
   BARTER_INVALID_INSTRUMENT = 304,
+  /** The exchange refused the subscription. */
   BARTER_SUBSCRIPTION_REFUSED = 305,
+  /** A connection could not be opened. */
   BARTER_CONNECT_FAILED = 400,
+  /** The exchange did not answer the handshake in time. */
   BARTER_HANDSHAKE_TIMEOUT = 401,
+  /** The order book snapshot could not be had. */
   BARTER_SNAPSHOT_FAILED = 402,
+  /** A fault of the library. */
   BARTER_INTERNAL = 500,
+  /** A panic of the library, caught at the boundary. */
   BARTER_PANIC = 501
 };
 
+/* Kinds of subscriptions. */
 enum {
+  /** Every kind, in `barter_streams_select`. */
   BARTER_SUB_ALL = 0,
+  /** Public trades. */
   BARTER_SUB_TRADES = 1,
+  /** Best bid and ask. */
   BARTER_SUB_L1 = 2,
+  /** Order book snapshots and updates. */
   BARTER_SUB_L2 = 3,
+  /** Liquidations. */
   BARTER_SUB_LIQUIDATIONS = 4
 };
 
+/* `barter_event.kind`. */
 enum {
+  /** `payload.trade` */
   BARTER_EVENT_TRADE = 1,
+  /** `payload.l1` */
   BARTER_EVENT_L1 = 2,
+  /** `payload.book` */
   BARTER_EVENT_BOOK = 3,
+  /** `payload.liquidation` */
   BARTER_EVENT_LIQUIDATION = 4,
+  /** `payload.notice`: a connection broke. */
   BARTER_EVENT_RECONNECTING = 32,
+  /** `payload.notice`: events flow again. */
   BARTER_EVENT_RECONNECTED = 33,
+  /** `payload.notice`: an error of a connection or a message. */
   BARTER_EVENT_ERROR = 34,
+  /** `payload.notice`: events were lost in the queue. */
   BARTER_EVENT_DROPPED = 35,
+  /** `payload.notice`: a subscription has been silent for long. */
   BARTER_EVENT_SILENT = 36
 };
 
+/* Sides. */
 enum {
+  /** Not known. */
   BARTER_SIDE_NONE = 0,
+  /** Buy. */
   BARTER_SIDE_BUY = 1,
+  /** Sell. */
   BARTER_SIDE_SELL = 2
 };
 
+/* Bits of `barter_event.flags`. */
 enum {
+  /** `l1.bid_*` are there. */
   BARTER_FLAG_HAS_BID = 1,
+  /** `l1.ask_*` are there. */
   BARTER_FLAG_HAS_ASK = 2,
+  /** `book.time_engine_ns` is there. */
   BARTER_FLAG_HAS_TIME_ENGINE = 4,
+  /** `trade.id` is a range in the batch's text. */
   BARTER_FLAG_ID_IN_TEXT = 8,
+  /** The book is a snapshot, not an update. */
   BARTER_FLAG_SNAPSHOT = 16,
+  /** The snapshot was made from the kept book after a loss in the queue; the exchange did not send it. */
   BARTER_FLAG_RECOVERED = 32
 };
 
+/* `barter_notice.code` of `BARTER_EVENT_DROPPED`: why. */
 enum {
+  /** The queue was full. */
   BARTER_DROPPED_QUEUE_FULL = 1
 };
 
+/* `barter_notice.code` of `BARTER_EVENT_ERROR`: upstream's `DataError` variants. */
 enum {
+  /** An instrument could not be indexed. */
   BARTER_ERROR_INDEX = 1,
+  /** There were no subscriptions. */
   BARTER_ERROR_SUBSCRIPTIONS_EMPTY = 2,
+  /** A kind is not supported. */
   BARTER_ERROR_UNSUPPORTED_SUB_KIND = 3,
+  /** An order book has no first snapshot. */
   BARTER_ERROR_SNAPSHOT_MISSING = 4,
+  /** An order book's first snapshot is invalid. */
   BARTER_ERROR_SNAPSHOT_INVALID = 5,
+  /** A connection or a message failed. */
   BARTER_ERROR_SOCKET = 6,
+  /** The exchange does not offer the kind. */
   BARTER_ERROR_UNSUPPORTED = 7,
+  /** An order book update does not follow the one before. */
   BARTER_ERROR_INVALID_SEQUENCE = 8
 };
 
@@ -361,12 +431,6 @@ typedef struct {
   /** `time_received` of the last event that arrived, ns since the epoch, `BARTER_NO_TIME` before the first. */
   int64_t last_event_ns;
 } barter_stream_metrics;
-
-/** `barter_event.instrument` of a record that belongs to none. */
-extern const uint32_t BARTER_NO_INSTRUMENT;
-
-/** A time or duration that is not known. */
-extern const int64_t BARTER_NO_TIME;
 
 /**
  * Copies the calling thread's last error message, NUL-terminated, as much as fits; `*len` is its whole length in

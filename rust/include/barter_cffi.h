@@ -5,6 +5,14 @@ enum {
 };
 
 enum {
+  BARTER_NO_INSTRUMENT = 4294967295
+};
+
+enum {
+  BARTER_NO_TIME = -9223372036854775808
+};
+
+enum {
   BARTER_OK = 0,
   BARTER_TIMEOUT = 1,
   BARTER_CLOSED = 2,
@@ -206,10 +214,6 @@ typedef struct {
   uint64_t bytes_lent;
   int64_t last_event_ns;
 } barter_stream_metrics;
-
-extern const uint32_t BARTER_NO_INSTRUMENT;
-
-extern const int64_t BARTER_NO_TIME;
 
 barter_status barter_last_error_message(char *buf, size_t cap, size_t *len);
 

@@ -123,7 +123,7 @@ impl<E> Carrier<E> {
         connection: L,
         history: &mut History,
     ) -> Result<String, OutletClosed> {
-        // Upstream's readers panic at times that are past every calendar; a frame must not end the stream for good.
+        // Whatever a frame does to its reader, it must not end the stream for good.
         let carrying = AssertUnwindSafe(self.carry_events(connection, history)).catch_unwind();
         carrying
             .await

@@ -53,6 +53,7 @@ class Playback:
         self._subscriptions: dict[Key, Subscription] = {}
         self._begins: dict[Key, int] = {}
         self._asked_before: dict[str, int] = {}
+        self._waits_end: dict[str, float] = {}
         self._sources: set[int] = set()
         self._late: set[Key] = set()
         self._changed = asyncio.Event()
@@ -142,11 +143,9 @@ class Playback:
         begin = self.begin_of(("l2", market)) if market is not None else None
         if market is None or begin is None or begin > place:
             return True
-        end = self._connection.now + _SNAPSHOT_WAIT_S
-        while self._asked(market) == self._asked_before[market] and (left := end - self._connection.now) > 0:
-            if not await self._nothing_else(left):
-                return False
-        return True
+        end = self._waits_end.setdefault(market, self._connection.now + _SNAPSHOT_WAIT_S)
+        left = end - self._connection.now
+        return left <= 0 or self._asked(market) > self._asked_before[market] or await self._nothing_else(left)
 
     async def _nothing_else(self, wait: float) -> bool:
         """Waits so many seconds; False as soon as `add` or `wake` is called, and now and then in a long wait."""

@@ -79,7 +79,7 @@ fn payload(workload: &str, number: u64, levels: u64) -> Option<String> {
             3_000_000_000 + number,
             price(cents),
             number % 99_999 + 1,
-            number % 2 == 0,
+            number.is_multiple_of(2),
         ),
         "l1" => format!(
             r#"{{"u":{},"s":"BTCUSDT","b":"{}","B":"31.21000000","a":"{}","A":"40.66000000"}}"#,

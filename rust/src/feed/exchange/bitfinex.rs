@@ -80,13 +80,14 @@ impl Venue for Bitfinex {
 /// pause while the connection stays, ask for nothing.
 const RESTARTS: u64 = 20_051;
 
-/// `[channel, "hb"]` is a heartbeat.
+/// `[channel, "hb", …]` is a heartbeat.
 fn array_meaning(text: &str) -> Meaning {
-    #[derive(Deserialize)]
-    struct Heartbeat(IgnoredAny, String);
-    match serde_json::from_str(text) {
-        Ok(Heartbeat(_, tag)) if tag == "hb" => Meaning::Control,
-        _ => Meaning::Data,
+    let is_heartbeat = serde_json::from_str::<Vec<serde_json::Value>>(text)
+        .is_ok_and(|elements| elements.get(1).is_some_and(|tag| tag == "hb"));
+    if is_heartbeat {
+        Meaning::Control
+    } else {
+        Meaning::Data
     }
 }
 

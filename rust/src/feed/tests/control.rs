@@ -238,6 +238,8 @@ async fn heartbeats_and_the_beginning_and_end_of_a_pause_of_bitfinex_are_neither
 {
     let frames = vec![
         json!([7, "hb"]),
+        // With its place in the sequence of all frames.
+        json!([7, "hb", 42]),
         json!({"event": "info", "code": 20060, "msg": "Entering in Maintenance mode. Please pause any activity"}),
         json!({"event": "info", "code": 20061, "msg": "Maintenance ended. You can resume normal activity"}),
         json!({"event": "info", "version": 2, "serverId": "5b73a436", "platform": {"status": 1}}),

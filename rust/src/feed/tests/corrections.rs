@@ -290,6 +290,7 @@ const SOURCES: &[&str] = &[
     include_str!("values.rs"),
     include_str!("../exchange/okx.rs"),
     include_str!("../exchange/tests.rs"),
+    include_str!("../limits.rs"),
 ];
 
 #[test]

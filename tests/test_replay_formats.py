@@ -1,0 +1,155 @@
+"""What captures hold, venue by venue: former shapes, wrappers, numbers of channels, and what is no capture."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from local_exchange_captures import OKX, START, okx_ids, okx_trade, trade_ids, written
+from local_exchange_client import (
+    connected,
+    parse,
+    run,
+    subscribed,
+)
+
+from barter_cffi.testing.local_exchange import CaptureError, Kind, LocalExchange
+
+pytestmark = pytest.mark.timeout(60)
+
+BITMEX = "wss://www.bitmex.com/realtime"
+BITFINEX, BYBIT_V2 = "wss://api.bitfinex.com/ws/2", "wss://stream.bybit.com/realtime_public"
+BINANCE = "wss://stream.binance.com:9443/stream?streams=btcusdt@depth@100ms/btcusdt@bookTicker/btcusdt@kline_1m"
+DEPTH = "https://api.binance.com/api/v3/depth?symbol=BTCUSDT&limit=1000"
+
+
+def test_the_wrapper_of_combined_streams_is_for_those_who_ask_for_it(tmp_path: Path) -> None:
+    best = {"u": 7, "s": "BTCUSDT", "b": "9.10", "B": "1e-8", "a": "10.0", "A": "2"}
+    kline = {"stream": "btcusdt@kline_1m", "data": {"e": "kline", "s": "BTCUSDT"}}
+    lines = [(0, kline), (0.1, {"stream": "btcusdt@bookTicker", "data": best}), (0.2, {"result": None, "id": 9})]
+    capture = written(tmp_path / "binance", f"{BINANCE} <-> {START}", *lines)
+
+    async def scenario() -> None:
+        async with subscribed(local, "binance_spot", "l1", ["BTCUSDT"]) as client:
+            assert await client.text() == json.dumps(best, separators=(",", ":"))
+        path = "/stream?streams=btcusdt@bookTicker"
+        async with connected(local, "binance_spot", path=path) as client:
+            assert await client.frame() == {"stream": "btcusdt@bookTicker", "data": best}
+        assert local.journal.control_frames("binance_spot") == ['{"result":null,"id":1}']
+
+    with LocalExchange(captures=[capture], speed=0) as local:
+        run(scenario())
+
+
+def test_rows_of_markets_that_nobody_asked_for_are_left_out(tmp_path: Path) -> None:
+    def row(market: str, number: str) -> dict[str, Any]:
+        times = {"timestamp": "2021-07-22T22:36:10.014Z", "symbol": market, "side": "Buy"}
+        return {**times, "size": 52, "price": 17.297000000000001, "trdMatchID": number}
+
+    mixed = {"table": "trade", "action": "insert", "data": [row("XBTUSD", "a"), row("ETHUSD", "b"), row("XBTUSD", "c")]}
+    capture = written(tmp_path / "bitmex", f"{BITMEX} <-> {START}", (0, '{"info":"Hi","version":"1"}'), (1, mixed))
+
+    async def scenario() -> None:
+        async with subscribed(local, "bitmex", markets=["XBTUSD"]) as client:
+            assert [event[2] for event in await client.events(2)] == ["a", "c"]
+        async with subscribed(local, "bitmex", markets=["ETHUSD", "XBTUSD"]) as client:
+            assert await client.text() == json.dumps(mixed), "as it was"
+
+    with LocalExchange(captures=[capture], speed=0) as local:
+        run(scenario())
+        assert local.journal.control_frames("bitmex")[0] == '{"info":"Hi","version":"1"}', "the captured greeting"
+
+
+def test_bitfinex_channels_are_the_client_s_and_what_a_conf_request_added_is_left_off(tmp_path: Path) -> None:
+    acknowledged = {"event": "subscribed", "channel": "trades", "chanId": 7, "symbol": "tBTCUSD", "pair": "BTCUSD"}
+    history = "[7,[[2,1000,-0.50000001,9.10],[1,900,1E-8,9.0]],2]"
+    texts = [history, '[7,"hb",3]', '[7,"te",[3,1100,2,9.2],4]', '[7,"tu",[3,1100,2,9.2],5]', '[9,"te",[4,1,1,1],6]']
+    lines = [(0, acknowledged), *((0.1, text) for text in texts)]
+    capture = written(tmp_path / "bitfinex", f"{BITFINEX} <-> {START}", *lines)
+
+    async def scenario() -> list[str]:
+        async with subscribed(local, "bitfinex", markets=["tBTCUSD"]) as client:
+            return [await client.text() for _ in range(4)]
+
+    with LocalExchange(captures=[capture], speed=0) as local:
+        got = run(scenario())
+        [told] = [frame for frame in map(parse, local.journal.control_frames("bitfinex")) if "chanId" in frame]
+        history_of = [getattr(event, "history", None) for event in local.captured("bitfinex", "trades", "tBTCUSD")]
+        assert history_of == [True, True, False]
+    channel = told["chanId"]
+    assert got == [
+        f"[{channel},[[2,1000,-0.50000001,9.10],[1,900,1E-8,9.0]]]",
+        f'[{channel},"hb"]',
+        f'[{channel},"te",[3,1100,2,9.2]]',
+        f'[{channel},"tu",[3,1100,2,9.2]]',
+    ]
+
+
+def test_bybit_s_former_frames_come_in_the_shapes_of_version_5(tmp_path: Path) -> None:
+    trade = {"symbol": "BTCUSDT", "tick_direction": "PlusTick", "price": "9.50", "size": 0.1, "side": "Sell"}
+    rows = [{**trade, "trade_time_ms": "1618677785116", "trade_id": "x"}]
+    level = {"price": "9.0", "symbol": "BTCUSDT", "id": "90", "side": "Buy", "size": 2.5}
+    stamp = {"cross_seq": "40", "timestamp_e6": "1618677786264147"}
+    book = {"topic": "orderBookL2_25.BTCUSDT", **stamp}
+    delta = {"delete": [{**level, "price": "8.5"}], "update": [], "insert": [{**level, "side": "Sell", "price": "9.1"}]}
+    delta["delete"][0].pop("size")
+    lines = [
+        (0, {"topic": "trade.BTCUSDT", "data": rows}),
+        (0.1, {**book, "type": "snapshot", "data": {"order_book": [level]}}),
+        (0.2, {**book, "type": "delta", "data": delta, "cross_seq": 41}),
+    ]
+    capture = written(tmp_path / "bybit", f"{BYBIT_V2} <-> {START}", *lines)
+
+    async def events(kind: Kind, count: int) -> list[Any]:
+        async with subscribed(local, "bybit_perpetuals_usd", kind, ["BTCUSDT"]) as client:
+            return await client.events(count)
+
+    with LocalExchange(captures=[capture], speed=0) as local:
+        assert run(events("trades", 1)) == [
+            ("trade", "BTCUSDT", "x", Decimal("9.50"), Decimal("0.1"), "sell", 1_618_677_785_116_000_000)
+        ]
+        snapshot, update = run(events("l2", 2))
+    assert snapshot == ("snapshot", "BTCUSDT", 40, ((Decimal("9.0"), Decimal("2.5")),), ())
+    gone, more = (Decimal("8.5"), Decimal(0)), (Decimal("9.1"), Decimal("2.5"))
+    assert update == ("update", "BTCUSDT", 41, (gone,), (more,))
+
+
+def test_binary_frames_are_text_deflated_or_not(tmp_path: Path) -> None:
+    texts = [json.dumps(okx_trade(number)).encode() for number in range(3)]
+    deflate = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+    binary = [texts[0], zlib.compress(texts[1]), deflate.compress(texts[2]) + deflate.flush()]
+    capture = written(tmp_path / "okx", f"{OKX} <-> {START}", *((0, repr(each)) for each in binary), (1, "pong"))
+    with LocalExchange(captures=[capture], speed=0) as local:
+        assert run(trade_ids(local, "okx", ["BTC-USDT"], 3)) == okx_ids(0, 1, 2)
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        (["nonsense"], ":1: not a record of a capture"),
+        ([f"{OKX} <-> {START}", f"{OKX} <- {START}"], ":2: not a record of a capture"),
+        ([(0, {})], ":1: a frame before any connection"),
+        ([f"{OKX} <- {START}: ping"], ":1: a request on a connection that was not opened"),
+        ([f"wss://example.com/ws <-> {START}"], ":1: no exchange of the local exchange has this address"),
+        ([f"{OKX} <-> {START}", "", (0, '{"arg":')], ":3: not JSON"),
+        ([f"{OKX} <-> {START}", (0, "b'a' + 1")], ":2: not a binary frame"),
+        ([f"{OKX} <-> {START}", (0, r"b'\xff\xfe'")], ":2: a binary frame that is neither text nor deflated"),
+        ([f"{OKX} <-> {START}", (0, {**okx_trade(1), "data": [{}]})], r":2: not a frame as okx sends it \(KeyError"),
+        ([f'{DEPTH} -> {START}: {{"lastUpdateId":1}}'], ":1: not an order book as binance_spot answers it"),
+    ],
+)
+def test_a_malformed_line_is_told_with_file_and_line(tmp_path: Path, lines: list[Any], message: str) -> None:
+    capture = written(tmp_path / "broken.capture", *lines)
+    with pytest.raises(CaptureError, match=f"broken.capture{message}"):
+        LocalExchange(captures=[capture])
+
+
+def test_text_in_another_encoding_is_told_with_file_and_line(tmp_path: Path) -> None:
+    capture = tmp_path / "latin"
+    capture.write_bytes(b"\n\xe9\n")
+    with pytest.raises(CaptureError, match=r"latin:\d: not UTF-8 text"):
+        LocalExchange(captures=[capture])
