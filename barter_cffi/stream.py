@@ -27,6 +27,7 @@ from barter_cffi.record import Records
 from barter_cffi.subscription import SubKind
 
 _NOTHING: Iterator[Any] = iter(())
+_CLOSED = "the stream was closed"
 _ERROR = bytes([lib.BARTER_EVENT_ERROR])
 
 
@@ -85,7 +86,8 @@ class MarketStream(Generic[EventT]):
             ForkedError: the process is a fork of the one that made the stream.
         """
         deadline = None if timeout is None else deadline_after(timeout)
-        while True:
+        while not self._closed:
+            # A call that begins after `close` takes nothing, whatever others still put there.
             # Between a step of a `for` over a C iterator and the `return` nothing else runs, no signal handler and no
             # other thread: no item is lost and none is given twice. So it is in all three places that do this.
             for item in self._unread:
@@ -95,6 +97,7 @@ class MarketStream(Generic[EventT]):
                 return None
             if status == lib.BARTER_TIMEOUT:
                 raise RecvTimeoutError(f"nothing arrived within {timeout} s")
+        raise StreamClosedError(_CLOSED)
 
     def try_recv(self) -> EventT | Notice | DataError | None:
         """The next item if it is there now, else None; never waits.
@@ -105,11 +108,12 @@ class MarketStream(Generic[EventT]):
         Raises:
             DataError, StreamClosedError, ForkedError: as of `recv`.
         """
-        while True:
+        while not self._closed:
             for item in self._unread:
                 return item
             if self._refill(deadline_after(0)) != lib.BARTER_OK:
                 return None
+        raise StreamClosedError(_CLOSED)
 
     def recv_batch(self, max_events: int = 8192, timeout: float | None = None) -> Batch[EventT] | None:
         """What is there, at least one item; waits for it. None when the stream has ended, and for ever after.
@@ -129,7 +133,7 @@ class MarketStream(Generic[EventT]):
         if not 1 <= max_events < 1 << 31:
             raise ValueError(f"max_events must be from 1 to 2147483647, not {max_events}")
         self._check_process()
-        while True:
+        while not self._closed:
             batch = None
             try:
                 with self._lock:
@@ -151,12 +155,13 @@ class MarketStream(Generic[EventT]):
                 return None
             if status == lib.BARTER_TIMEOUT:
                 raise RecvTimeoutError(f"nothing arrived within {timeout} s")
+        raise StreamClosedError(_CLOSED)
 
     def __iter__(self) -> MarketStream[EventT]:
         return self
 
     def __next__(self) -> EventT | Notice | DataError:
-        while True:
+        while not self._closed:
             for item in self._unread:
                 return item
             try:
@@ -165,6 +170,7 @@ class MarketStream(Generic[EventT]):
                 raise StopIteration from None
             if status == lib.BARTER_CLOSED:
                 raise StopIteration
+        raise StopIteration
 
     def close(self) -> None:
         """Ends the stream and its connections and discards what waits; closing twice is the same as once.
@@ -271,7 +277,7 @@ class MarketStream(Generic[EventT]):
             with self._lock:
                 while True:
                     if self._closed:
-                        raise StreamClosedError("the stream was closed")
+                        raise StreamClosedError(_CLOSED)
                     if self._chunks or length_hint(self._unread):
                         return int(lib.BARTER_OK)
                     if self._ended:

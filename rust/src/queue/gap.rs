@@ -14,13 +14,16 @@ const QUEUE_FULL: u16 = 1;
 /// The losses in front of a queue's oldest chunk.
 #[derive(Default)]
 pub(super) struct Gap {
+    /// Of what left the queue unread.
     notices: Vec<Notice>,
+    /// Of what never got in: younger than all that waits.
+    refused: Vec<Notice>,
     books: BTreeSet<BookKey>,
 }
 
 impl Gap {
     pub(super) fn is_empty(&self) -> bool {
-        self.notices.is_empty() && self.books.is_empty()
+        self.notices.is_empty() && self.refused.is_empty() && self.books.is_empty()
     }
 
     pub(super) fn has_books(&self) -> bool {
@@ -31,28 +34,43 @@ impl Gap {
         self.books.contains(&key)
     }
 
-    /// The books that missed something.
-    pub(super) fn books(&self) -> impl Iterator<Item = BookKey> {
-        self.books.iter().copied()
-    }
-
-    /// What has to be told, in order.
-    pub(super) fn notices(&self) -> &[Notice] {
-        &self.notices
+    /// The books that missed something, and what has to be told, in order.
+    pub(super) fn told(mut self) -> (BTreeSet<BookKey>, Vec<Notice>) {
+        for notice in self.refused {
+            keep(&mut self.notices, notice);
+        }
+        (self.books, self.notices)
     }
 
     /// Takes in a record that is leaving the queue unread; how many lost events and errors that is.
     pub(super) fn lose(&mut self, records: &Records, index: usize) -> u64 {
+        let (notice, lost) = self.loss(records, index);
+        if let Some(notice) = notice {
+            keep(&mut self.notices, notice);
+        }
+        lost
+    }
+
+    /// Takes in a record that does not get into the queue; how many lost events and errors that is.
+    pub(super) fn refuse(&mut self, records: &Records, index: usize) -> u64 {
+        let (notice, lost) = self.loss(records, index);
+        if let Some(notice) = notice {
+            keep(&mut self.refused, notice);
+        }
+        lost
+    }
+
+    /// What is to be told of a record that nobody will read, and how many events and errors it is.
+    fn loss(&mut self, records: &Records, index: usize) -> (Option<Notice>, u64) {
         let event = &records.events[index];
         if event.kind == kind::BOOK {
             self.books.insert(BookKey::of_record(event));
         }
         if event.kind >= kind::NOTICE && event.kind != kind::ERROR {
-            self.keep(notice_of(records, event));
-            return 0;
+            return (Some(notice_of(records, event)), 0);
         }
         if event.flags & flag::RECOVERED != 0 {
-            return 0;
+            return (None, 0);
         }
         let sub_kind = match event.kind {
             // SAFETY: of an error record the notice was written.
@@ -65,13 +83,12 @@ impl Gap {
         dropped.instrument = event.instrument;
         dropped.first_ns = event.time_exchange_ns;
         dropped.last_ns = event.time_exchange_ns;
-        self.keep(dropped);
-        1
+        (Some(dropped), 1)
     }
 
     /// Merges a notice into the last one here where they are equal.
     pub(super) fn merge(&mut self, notice: &Notice) -> bool {
-        match self.notices.last_mut() {
+        match self.refused.last_mut().or(self.notices.last_mut()) {
             Some(last) if equal(last, notice) => {
                 merge(last, notice.clone());
                 true
@@ -82,23 +99,26 @@ impl Gap {
 
     /// Takes in another gap's losses.
     pub(super) fn absorb(&mut self, other: Gap) {
-        other
-            .notices
-            .into_iter()
-            .for_each(|notice| self.keep(notice));
+        for notice in other.notices {
+            keep(&mut self.notices, notice);
+        }
+        for notice in other.refused {
+            keep(&mut self.refused, notice);
+        }
         self.books.extend(other.books);
     }
+}
 
-    fn keep(&mut self, notice: Notice) {
-        let same = |known: &&mut Notice| {
-            (known.kind, known.exchange, known.sub_kind)
-                == (notice.kind, notice.exchange, notice.sub_kind)
-                && (known.kind != kind::SILENT || known.instrument == notice.instrument)
-        };
-        match self.notices.iter_mut().find(same) {
-            Some(known) => merge(known, notice),
-            None => self.notices.push(notice),
-        }
+/// Adds a notice to those it goes with, or behind them.
+fn keep(notices: &mut Vec<Notice>, notice: Notice) {
+    let same = |known: &&mut Notice| {
+        (known.kind, known.exchange, known.sub_kind)
+            == (notice.kind, notice.exchange, notice.sub_kind)
+            && (known.kind != kind::SILENT || known.instrument == notice.instrument)
+    };
+    match notices.iter_mut().find(same) {
+        Some(known) => merge(known, notice),
+        None => notices.push(notice),
     }
 }
 

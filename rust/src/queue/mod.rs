@@ -438,7 +438,7 @@ impl State {
         }
         let mut lost = Records::default();
         push(&mut lost);
-        self.metrics.dropped += self.gap.lose(&lost, 0);
+        self.metrics.dropped += self.gap.refuse(&lost, 0);
     }
 
     fn append(&mut self, push: impl Fn(&mut Records)) {
@@ -558,10 +558,11 @@ impl State {
             }
         }
         let mut told = Records::default();
-        for notice in gap.notices() {
+        let (books, notices) = gap.told();
+        for notice in &notices {
             push_notice(&mut told, notice);
         }
-        for key in gap.books() {
+        for key in books {
             if let Some(snapshot) = self.books.snapshot(key) {
                 push_event(&mut told, &snapshot);
                 if let Some(made) = told.events.last_mut() {

@@ -360,3 +360,13 @@ fn a_source_of_several_instruments_reports_a_loss_without_one() {
         NO_INSTRUMENT
     );
 }
+
+#[test]
+fn the_times_of_a_loss_are_those_of_its_first_and_last_event_in_their_order() {
+    let queue = queue(1);
+    queue.push(|state| (1..=3).for_each(|n| state.event(&book(0, n, n == 1, &[(n as i64, 1)]))));
+    let event = take(&queue, 1).events()[0];
+    let notice = unsafe { event.payload.notice };
+    assert_eq!((event.kind, notice.count), (kind::DROPPED, 3));
+    assert_eq!((notice.first_ns, notice.last_ns), (1, 3));
+}
