@@ -3,6 +3,7 @@ the connectors of the Rust crate barter-data.
 
 Data flows this way; each module begins with what it guarantees:
 
+    support, markets                    what there is to ask for
     subscription, instrument, options   what is asked for
     streams                             init_dynamic_streams, DynamicStreams: open, select
     stream                              MarketStream: recv, try_recv, recv_batch, for
@@ -43,11 +44,13 @@ from barter_cffi.event import (
 )
 from barter_cffi.instrument import ExchangeId, FutureContract, Instrument, OptionContract
 from barter_cffi.level import Level, Levels
+from barter_cffi.markets import Market, markets
 from barter_cffi.notice import Dropped, Notice, Reconnected, Reconnecting, Silent
 from barter_cffi.options import Endpoint, QueueOptions, ReconnectPolicy, StreamOptions
 from barter_cffi.stream import MarketStream
 from barter_cffi.streams import DynamicStreams, init_dynamic_streams
 from barter_cffi.subscription import SubKind, Subscription, subscriptions
+from barter_cffi.support import ExchangeSupport, support
 
 PyDynamicStreams = DynamicStreams
 PyMarketStream = MarketStream
@@ -68,6 +71,7 @@ __all__ = [
     "DynamicStreams",
     "Endpoint",
     "ExchangeId",
+    "ExchangeSupport",
     "ForkedError",
     "FutureContract",
     "InitTimeoutError",
@@ -76,6 +80,7 @@ __all__ = [
     "Levels",
     "Liquidation",
     "LiquidationEvent",
+    "Market",
     "MarketEvent",
     "MarketStream",
     "Notice",
@@ -103,5 +108,7 @@ __all__ = [
     "TradeEvent",
     "__version__",
     "init_dynamic_streams",
+    "markets",
     "subscriptions",
+    "support",
 ]

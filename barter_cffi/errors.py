@@ -120,6 +120,7 @@ BY_STATUS: dict[str, type[BarterError]] = {
     "BARTER_CONNECT_FAILED": ConnectError,
     "BARTER_HANDSHAKE_TIMEOUT": InitTimeoutError,
     "BARTER_SNAPSHOT_FAILED": ConnectError,
+    "BARTER_MARKETS_FAILED": ConnectError,
     "BARTER_INTERNAL": BarterError,
     "BARTER_PANIC": BarterError,
 }

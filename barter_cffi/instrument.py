@@ -162,6 +162,17 @@ def kind_json(kind: object) -> object:
     return kind
 
 
+def kind_from_json(kind: Any) -> InstrumentKind:
+    """The inverse of `kind_json`, of what the library writes."""
+    if not isinstance(kind, dict):
+        return cast(Literal["spot", "perpetual"], kind)
+    [(name, terms)] = kind.items()
+    expiry = _EPOCH + terms["expiry"] * _MILLISECOND
+    if name == "future":
+        return FutureContract(expiry)
+    return OptionContract(terms["kind"], terms["exercise"], expiry, Decimal(terms["strike"]))
+
+
 def kind_text(kind: InstrumentKind) -> str:
     """An instrument kind as `Subscription.parse` reads it."""
     if isinstance(kind, FutureContract):
@@ -198,13 +209,7 @@ def parse_kind(text: str) -> InstrumentKind:
 
 
 def _instrument(row: dict[str, Any]) -> Instrument:
-    kind = row["instrument_kind"]
-    if isinstance(kind, dict):
-        [(name, terms)] = kind.items()
-        terms["expiry"] = _EPOCH + terms["expiry"] * _MILLISECOND
-        if name == "option":
-            terms["strike"] = Decimal(terms["strike"])
-        kind = (FutureContract if name == "future" else OptionContract)(**terms)
+    kind = kind_from_json(row["instrument_kind"])
     return Instrument(
         row["index"], row["exchange"], row["base"], row["quote"], kind, row["name_exchange"], row["amount_unit"]
     )

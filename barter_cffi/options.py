@@ -21,7 +21,7 @@ class Endpoint:
 
     Attributes:
         websocket: `ws://` or `wss://`.
-        rest: `http://` or `https://`, where order book snapshots are asked for.
+        rest: `http://` or `https://`, where order book snapshots and lists of markets are asked for.
     """
 
     websocket: str | None = None

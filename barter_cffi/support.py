@@ -24,7 +24,7 @@ class ExchangeSupport(msgspec.Struct, frozen=True):
         kinds: kinds of market data, each offered for every instrument kind.
         amount_unit: what an amount counts (`base`, `quote` or `contracts`), by instrument kind.
         websocket: default base of the WebSocket addresses.
-        rest: default base of the REST addresses, None where none is used.
+        rest: default base of the REST addresses.
         source: the exchange's document that says so.
     """
 

@@ -32,6 +32,7 @@ LINES: dict[str, tuple[str, int]] = {
     "first": (r"\S+ \S+ (buy|sell) [\d.e-]+ at [\d.]+", 20),
     "books": (r"\d+: [\d.]+ \| [\d.]+, spread [\d.]+, \d+ \+ \d+ levels", 50),
     "batches": (r"\d+ items, \d+ of them trades|\w+: [\d.]+ traded, at [\d.]+ on average", 4),
+    "markets": (r"kraken has .*|\d+ markets against \w+|\w+/\w+: (buy|sell) [\d.e-]+ at [\d.]+", 22),
     "many": (r"\w+ (trades|l1): \d+ events", 6),
     "testing_a_strategy": (r"(buy|sell) at [\d.]+", 10),
 }

@@ -72,7 +72,7 @@ def requests(exchange: LocalExchange, name: ExchangeId) -> dict[int, list[dict[s
         ("binance_futures_usd", 1_025, 2),
         ("bybit_perpetuals_usd", 1_100, 2),
         ("coinbase", 150, 1),
-        ("kraken", 45, 1),
+        ("kraken", 60, 1),
         ("okx", 300, 1),
         ("bitmex", 60, 1),
         ("gateio_spot", 300, 1),
@@ -120,12 +120,8 @@ def test_the_deadline_of_a_subscription_allows_for_the_pace_of_its_requests() ->
 
 def test_a_refusal_names_the_markets_of_the_request_that_was_refused() -> None:
     with serving("bybit_spot", 10) as exchange:
-        known = [
-            Subscription("bybit_spot", each.base, "usdt", "spot", "trades")
-            for each in exchange.markets("bybit_spot").values()
-        ]
-        unknown = Subscription("bybit_spot", "nosuch", "usdt", "spot", "trades")
-        with pytest.raises(
-            SubscriptionError, match=r"^bybit_spot refuses the subscription to NOSUCHUSDT: Invalid symbol"
-        ):
-            init_dynamic_streams([[*known, unknown]], StreamOptions(endpoints=exchange.endpoints))
+        bases = [each.base for each in exchange.markets("bybit_spot").values()]
+        batch = [Subscription("bybit_spot", base, "usdt", "spot", "trades") for base in [*bases, "nosuch"]]
+        refused = "^bybit_spot refuses the subscription to NOSUCHUSDT: Invalid symbol"
+        with pytest.raises(SubscriptionError, match=refused):
+            init_dynamic_streams([batch], StreamOptions(endpoints=exchange.endpoints))

@@ -104,6 +104,8 @@ enum {
   BARTER_HANDSHAKE_TIMEOUT = 401,
   /** The order book snapshot could not be had. */
   BARTER_SNAPSHOT_FAILED = 402,
+  /** The list of an exchange's markets could not be had. */
+  BARTER_MARKETS_FAILED = 403,
   /** A fault of the library. */
   BARTER_INTERNAL = 500,
   /** A panic of the library, caught at the boundary. */
@@ -197,6 +199,9 @@ enum {
   /** An order book update does not follow the one before. */
   BARTER_ERROR_INVALID_SEQUENCE = 8
 };
+
+/** The markets of one exchange, as it lists them. Opaque: the pointer is a key and is never dereferenced. */
+typedef struct barter_markets barter_markets;
 
 /** One selected stream. Opaque: the pointer is a key and is never dereferenced. */
 typedef struct barter_stream barter_stream;
@@ -508,6 +513,50 @@ size_t barter_decimal_to_string(barter_decimal value, char *buf, size_t cap);
  * Requires: `levels` is valid for reads of `len` levels, `out` for writes of `2 * len` doubles.
  */
 barter_status barter_levels_to_f64(const barter_level *levels, size_t len, double *out);
+
+/**
+ * Parses and checks a query, begins to ask the exchange for its markets, and returns at once with the look-up in
+ * `*out`.
+ *
+ * `json`: `{"exchange": "okx", "instrument_kind": "perpetual", "options": {}}`; without `instrument_kind` (`spot`,
+ * `perpetual`, `future`, `option`) all kinds that the library has of the exchange. Of the options, which are those of
+ * `barter_streams_start`, `endpoints` says where the exchange is and `subscribe_timeout_ms` bounds each answer.
+ *
+ * Ownership: the caller frees `*out` with `barter_markets_free`; NULL on failure.
+ * Errors: `BARTER_INVALID_JSON`, `_INVALID_OPTION`, `_UNKNOWN_EXCHANGE`, `_UNKNOWN_KIND`, `_UNSUPPORTED`,
+ * `_INVALID_UTF8`, `_NULL_POINTER`.
+ * Threads: any.
+ *
+ * Requires: `json` is valid for reads of `len` bytes, `out` for a write.
+ */
+barter_status barter_markets_start(const char *json, size_t len, barter_markets **out);
+
+/**
+ * Waits until the markets are there: OK, or the failure, as often as asked; `BARTER_TIMEOUT` after `timeout_ns`
+ * (negative: for ever, 0: only looks).
+ *
+ * Ownership: nothing changes hands.
+ * Errors: `BARTER_MARKETS_FAILED`, `_HANDLE_CLOSED`, `_INVALID_HANDLE`, `_NULL_POINTER`. Threads: any.
+ */
+barter_status barter_markets_wait(barter_markets *markets, int64_t timeout_ns);
+
+/**
+ * Copies the markets as a JSON array in the exchange's order, as `barter_last_error_message` copies: name, base,
+ * quote, instrument_kind. They are those that trade now; a subscription takes the name as its `name_exchange`.
+ *
+ * Ownership: the caller's buffer. Errors: `BARTER_NOT_READY` as long as they are not there, `BARTER_MARKETS_FAILED`
+ * where they cannot be had, `_INVALID_HANDLE`, `_NULL_POINTER`. Threads: any.
+ *
+ * Requires: `buf` is valid for writes of `cap` bytes, `len` for a write.
+ */
+barter_status barter_markets_json(barter_markets *markets, char *buf, size_t cap, size_t *len);
+
+/**
+ * Ends the look-up and frees its handle. NULL is OK; a freed one gives `BARTER_INVALID_HANDLE` and changes nothing.
+ *
+ * Ownership: the handle is gone. Threads: any; waits in other threads end with `BARTER_HANDLE_CLOSED`.
+ */
+barter_status barter_markets_free(barter_markets *markets);
 
 /**
  * Waits for records and takes at most `max_events` of them, in order, into `*out`. Returns with the first that are

@@ -35,6 +35,7 @@ enum {
   BARTER_CONNECT_FAILED = 400,
   BARTER_HANDSHAKE_TIMEOUT = 401,
   BARTER_SNAPSHOT_FAILED = 402,
+  BARTER_MARKETS_FAILED = 403,
   BARTER_INTERNAL = 500,
   BARTER_PANIC = 501
 };
@@ -88,6 +89,8 @@ enum {
   BARTER_ERROR_UNSUPPORTED = 7,
   BARTER_ERROR_INVALID_SEQUENCE = 8
 };
+
+typedef struct barter_markets barter_markets;
 
 typedef struct barter_stream barter_stream;
 
@@ -240,6 +243,14 @@ double barter_decimal_to_double(barter_decimal value);
 size_t barter_decimal_to_string(barter_decimal value, char *buf, size_t cap);
 
 barter_status barter_levels_to_f64(const barter_level *levels, size_t len, double *out);
+
+barter_status barter_markets_start(const char *json, size_t len, barter_markets **out);
+
+barter_status barter_markets_wait(barter_markets *markets, int64_t timeout_ns);
+
+barter_status barter_markets_json(barter_markets *markets, char *buf, size_t cap, size_t *len);
+
+barter_status barter_markets_free(barter_markets *markets);
 
 barter_status barter_stream_recv(barter_stream *stream, size_t max_events, int64_t timeout_ns, barter_batch *out);
 

@@ -2,6 +2,7 @@
 //! generation, so one that was freed, forged or meant for another type is found out and nothing is dereferenced.
 
 use crate::{
+    markets::MarketList,
     queue::Slice,
     status::{Error, Result, Status},
     stream::Stream,
@@ -24,6 +25,8 @@ pub enum Entry {
     Batch(Arc<Slice>),
     /// `barter_test_injector *`
     Injector(Arc<Injector>),
+    /// `barter_markets *`
+    Markets(Arc<MarketList>),
 }
 
 /// A type that handles stand for.
@@ -58,6 +61,7 @@ handled! {
     Stream in Stream as "barter_stream";
     Slice in Batch as "barter_batch";
     Injector in Injector as "barter_test_injector";
+    MarketList in Markets as "barter_markets";
 }
 
 struct Slot {

@@ -68,6 +68,8 @@ statuses! {
     HandshakeTimeout = 401, c"HANDSHAKE_TIMEOUT";
     /// The order book snapshot could not be had.
     SnapshotFailed = 402, c"SNAPSHOT_FAILED";
+    /// The list of an exchange's markets could not be had.
+    MarketsFailed = 403, c"MARKETS_FAILED";
     /// A fault of the library.
     Internal = 500, c"INTERNAL";
     /// A panic of the library, caught at the boundary.

@@ -54,6 +54,8 @@ pub const BARTER_CONNECT_FAILED: i32 = 400;
 pub const BARTER_HANDSHAKE_TIMEOUT: i32 = 401;
 /// The order book snapshot could not be had.
 pub const BARTER_SNAPSHOT_FAILED: i32 = 402;
+/// The list of an exchange's markets could not be had.
+pub const BARTER_MARKETS_FAILED: i32 = 403;
 /// A fault of the library.
 pub const BARTER_INTERNAL: i32 = 500;
 /// A panic of the library, caught at the boundary.

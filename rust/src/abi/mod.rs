@@ -4,12 +4,14 @@
 mod batch;
 pub mod constants;
 mod facts;
+mod markets;
 mod stream;
 mod streams;
 mod testing;
 
 pub use batch::*;
 pub use facts::*;
+pub use markets::*;
 pub use stream::*;
 pub use streams::*;
 pub use testing::*;

@@ -9,6 +9,9 @@ use url::Url;
 /// The longest body that is read.
 const BODY_BYTES_MAX: usize = 16 << 20;
 
+/// Some exchanges answer nobody who does not say who it is.
+const USER_AGENT: &str = concat!("barter_cffi/", env!("CARGO_PKG_VERSION"));
+
 /// An answer of whatever status.
 pub(crate) struct Answer {
     pub(crate) status: u16,
@@ -18,8 +21,8 @@ pub(crate) struct Answer {
 
 /// A client whose requests take no longer than `limit`.
 pub(crate) fn client(limit: Duration) -> Result<Client, String> {
-    let client = Client::builder().timeout(limit).build();
-    client.map_err(|error| with_causes(&error))
+    let client = Client::builder().timeout(limit).user_agent(USER_AGENT);
+    client.build().map_err(|error| with_causes(&error))
 }
 
 /// Requests `address`.

@@ -136,8 +136,8 @@ pub static LIMITS: &[Limits] = &[
         )
     },
     Limits {
-        // That of messages is dynamic and has no number; this is far below where refusals are told of.
-        messages: rate(20, SECOND),
+        // That of messages is dynamic and has no number; this one is ours.
+        messages: rate(50, SECOND),
         connects: rate(150, Duration::from_secs(600)),
         ..unlimited(
             ExchangeId::Kraken,
@@ -271,10 +271,11 @@ impl Limits {
         })
     }
 
-    /// One message of each period is left to pings and pongs.
+    /// Half of what is allowed: requests that were held up on the way may arrive together with the next, and pings
+    /// and pongs count too.
     fn message_rate(&self) -> Option<Rate> {
         self.messages.map(|rate| Rate {
-            count: rate.count - 1,
+            count: rate.count / 2,
             ..rate
         })
     }

@@ -6,7 +6,7 @@
 //! [`limits`] that of what it allows, `connect` makes the socket, `handshake` subscribes and waits for every
 //! acknowledgement, `snapshot` fetches order books and `listing` the names of markets over `http`, `frames` reads the
 //! socket, `reader` turns frames into events, `seen` knows which trades were delivered, `open` does all that once and
-//! `reconnect` again and again.
+//! `reconnect` again and again. [`markets`] asks for everything that an exchange lists.
 
 mod connect;
 mod error;
@@ -16,6 +16,7 @@ mod handshake;
 mod http;
 pub mod limits;
 mod listing;
+pub mod markets;
 mod open;
 mod reader;
 mod reconnect;

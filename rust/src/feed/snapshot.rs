@@ -177,14 +177,16 @@ fn delay_before(attempts_before: u32) -> Duration {
     }
 }
 
-fn rest_status_meaning(status: u16) -> &'static str {
+/// What an HTTP status means as the answer to a request.
+pub(super) fn rest_status_meaning(status: u16) -> &'static str {
     match status {
         400 => "the exchange refuses the request",
         _ => http_status_meaning(status),
     }
 }
 
-fn quoted(text: &str) -> String {
+/// As much of an answer as a message has room for.
+pub(super) fn quoted(text: &str) -> String {
     match text.char_indices().nth(QUOTED_CHARS) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text.to_owned(),

@@ -20,7 +20,7 @@ use barter_data::{
 };
 use barter_instrument::instrument::InstrumentIndex;
 use barter_integration::subscription::SubscriptionId;
-use smol_str::format_smolstr;
+use smol_str::SmolStrBuilder;
 
 /// What a text frame is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -124,7 +124,11 @@ pub(crate) fn market_of(id: &SubscriptionId) -> &str {
 
 /// The subscription id that upstream makes of a channel and a market.
 pub(crate) fn subscription_id(channel: &str, market: &str) -> SubscriptionId {
-    SubscriptionId(format_smolstr!("{channel}|{market}"))
+    let mut id = SmolStrBuilder::new();
+    id.push_str(channel);
+    id.push('|');
+    id.push_str(market);
+    SubscriptionId(id.finish())
 }
 
 /// A kind of market data of upstream's, with its number here and its outlet.

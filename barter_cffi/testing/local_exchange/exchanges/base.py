@@ -17,6 +17,7 @@ from ..events import Event, Kind, Level
 from ..faults import Fault, Faults
 from ..journal import Journal
 from ..market import Market
+from ..rest_markets import market_list
 from ..simulation import Rules, SimulatedMarket
 from .wire import dumps
 
@@ -108,7 +109,12 @@ class Exchange(ABC):
         """The frames that carry events of the subscription's kind and market to it."""
 
     def rest(self, path: str, query: Mapping[str, str]) -> Reply:
-        """Answers a GET request."""
+        """Answers a GET request: for the list of markets, where a venue says no more."""
+        listed = market_list(self.name, self.instruments, path, query)
+        return self.no_such_path(path) if listed is None else Reply(200, dumps(listed))
+
+    def no_such_path(self, path: str) -> Reply:
+        """The answer to a GET request for anything else."""
         return Reply(404, dumps({"error": f"no such path: {path}"}))
 
     def beat(self, connection: Connection) -> None:

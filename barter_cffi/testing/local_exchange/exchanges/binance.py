@@ -115,12 +115,12 @@ class Binance(Exchange):
         connection.ping(str(self.options.clock() // 1_000_000).encode())
 
     def rest(self, path: str, query: Mapping[str, str]) -> Reply:
-        """The depth request and the list of all symbols' prices; other paths are not found."""
+        """The depth request, the list of all symbols' prices, and the list of markets."""
         if path == self.ticker_path:
             prices = ({"symbol": name, "price": str(each.price)} for name, each in self.instruments.items())
             return Reply(200, dumps(list(prices)))
         if path != self.depth_path:
-            return Reply(404, dumps({"code": -5000, "msg": f"Path {path}, Method GET is invalid"}))
+            return super().rest(path, query)
         fault = self.faults.take(self.name, Fault.SNAPSHOT_STATUS)
         if fault is not None:
             return self.error_reply(fault.status, fault.retry_after_s)
@@ -143,6 +143,10 @@ class Binance(Exchange):
         snapshot = market.snapshot(limit)
         self.journal.event_sent(self.name, "l2", snapshot, ())
         return Reply(200, dumps(self.depth_body(snapshot)))
+
+    def no_such_path(self, path: str) -> Reply:
+        """As the venue words it."""
+        return Reply(404, dumps({"code": -5000, "msg": f"Path {path}, Method GET is invalid"}))
 
     def error_reply(self, status: int, retry_after_s: float | None) -> Reply:
         """An HTTP error as the venue words it; `Retry-After` in whole seconds."""

@@ -13,11 +13,11 @@ mod gateio;
 mod kraken;
 mod okx;
 mod pairs;
-mod values;
+pub(crate) mod values;
 
 pub use pairs::{PAIRS, Pair};
 
-use super::venue::Venue;
+use super::{markets, venue::Venue};
 use crate::{
     status::{Error, Result, Status},
     subscription::{SubKind, nearest},
@@ -74,6 +74,9 @@ pub enum InstrumentClass {
 }
 
 impl InstrumentClass {
+    /// Every class.
+    pub const ALL: &[Self] = &[Self::Spot, Self::Perpetual, Self::Future, Self::Option];
+
     /// The name in subscriptions.
     pub const fn name(self) -> &'static str {
         match self {
@@ -288,7 +291,7 @@ impl Support {
             kinds: row.kinds().map(SubKind::name).collect(),
             amount_unit: units.map(|(class, unit)| (class.name(), *unit)).collect(),
             websocket: row.websocket,
-            rest: row.rest,
+            rest: markets::rest_base(row.id),
             source: row.source,
         }
     }
