@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from typing import Any, Protocol
 
@@ -10,6 +11,10 @@ from harness import EXCHANGE, KINDS
 
 from barter_cffi import DynamicStreams, StreamOptions
 from barter_cffi.testing import Injector, in_memory
+
+# A shell starts what it runs in the background with SIGINT ignored, and every program from there on inherits that; the
+# tests of Ctrl-C need the signal as a terminal gives it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 class MakesStreams(Protocol):
