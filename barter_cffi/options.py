@@ -51,20 +51,38 @@ class QueueOptions:
 
 @dataclass(frozen=True, slots=True)
 class ReconnectPolicy:
-    """Delays between attempts to reconnect: `initial`, then each `multiplier` times the last, up to `max`.
+    """When attempts to reconnect are made.
+
+    The longest delay is `initial`, then each time `multiplier` times the last, up to `max`; the delay itself is drawn
+    at random from its last part, `jitter` of it. At the defaults a server that accepts every connection and ends it at once sees at most 10 in a minute.
 
     Attributes:
-        initial: seconds; 0.125 unless given.
-        multiplier: at least 1; 2 unless given.
+        initial: seconds; 0.25 unless given.
+        multiplier: at least 1; 3 unless given.
         max: seconds; 60 unless given.
+        jitter: from 0 (the longest delay always) to 1 (from no delay to the longest: "full jitter"); 0.8 unless given.
+        max_attempts: attempts in a row after which a connection is given up: an error says so in its stream, which ends
+            with its last connection. 0 for none; there is no limit unless given.
+        stable: seconds that a connection must be open for the delays and the attempts to begin anew; 30 unless given.
     """
 
     initial: float | None = None
     multiplier: float | None = None
     max: float | None = None
+    jitter: float | None = None
+    max_attempts: int | None = None
+    stable: float | None = None
 
     def __post_init__(self) -> None:
-        _require(self, initial=_NUMBER, multiplier=_NUMBER, max=_NUMBER)
+        _require(
+            self,
+            initial=_NUMBER,
+            multiplier=_NUMBER,
+            max=_NUMBER,
+            jitter=_NUMBER,
+            max_attempts=_WHOLE,
+            stable=_NUMBER,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +96,7 @@ class StreamOptions:
         subscribe_timeout: seconds for the whole handshake after it, acknowledgements and snapshots; 10 unless given.
         endpoints: other addresses than the exchanges' own, an `Endpoint` or a WebSocket address each.
         queue: bounds of each stream's queue.
-        reconnect: delays between attempts to reconnect.
+        reconnect: when attempts to reconnect are made.
         snapshot_depth: levels a side asked of order book snapshots; the exchange's largest sensible unless given.
 
     Raises:
@@ -129,8 +147,11 @@ def options_json(options: StreamOptions | None) -> dict[str, object]:
         queue=_given(capacity=queue.capacity, max_bytes=queue.max_bytes, policy=queue.policy),
         reconnect=_given(
             initial_ms=_milliseconds("reconnect.initial", reconnect.initial),
-            multiplier=None if reconnect.multiplier is None else _finite("reconnect.multiplier", reconnect.multiplier),
+            multiplier=_finite("reconnect.multiplier", reconnect.multiplier),
             max_ms=_milliseconds("reconnect.max", reconnect.max),
+            jitter=_finite("reconnect.jitter", reconnect.jitter),
+            max_attempts=reconnect.max_attempts,
+            stable_ms=_milliseconds("reconnect.stable", reconnect.stable),
         ),
         snapshot_depth=options.snapshot_depth,
     )
@@ -147,11 +168,12 @@ def _given(**values: object) -> dict[str, object]:
 
 
 def _milliseconds(path: str, seconds: float | None) -> int | None:
-    return None if seconds is None else round(1000 * _finite(path, seconds))
+    checked = _finite(path, seconds)
+    return None if checked is None else round(1000 * checked)
 
 
-def _finite(path: str, value: float) -> float:
-    if not math.isfinite(value):
+def _finite(path: str, value: float | None) -> float | None:
+    if value is not None and not math.isfinite(value):
         raise ArgumentError(f"options.{path}: {value} is not a finite number")
     return value
 

@@ -24,7 +24,7 @@ def test_everything_given_is_passed_in_the_librarys_units() -> None:
         subscribe_timeout=3,
         endpoints={"kraken": "ws://127.0.0.1:1", "binance_spot": Endpoint("ws://127.0.0.1:2", "http://127.0.0.1:3")},
         queue=QueueOptions(capacity=10, max_bytes=4096, policy="drop_oldest"),
-        reconnect=ReconnectPolicy(initial=0.25, multiplier=1.5, max=8),
+        reconnect=ReconnectPolicy(initial=0.25, multiplier=1.5, max=8, jitter=0.5, max_attempts=7, stable=20),
         snapshot_depth=50,
     )
     assert options_json(options) == {
@@ -36,7 +36,14 @@ def test_everything_given_is_passed_in_the_librarys_units() -> None:
             "binance_spot": {"websocket": "ws://127.0.0.1:2", "rest": "http://127.0.0.1:3"},
         },
         "queue": {"capacity": 10, "max_bytes": 4096, "policy": "drop_oldest"},
-        "reconnect": {"initial_ms": 250, "multiplier": 1.5, "max_ms": 8000},
+        "reconnect": {
+            "initial_ms": 250,
+            "multiplier": 1.5,
+            "max_ms": 8000,
+            "jitter": 0.5,
+            "max_attempts": 7,
+            "stable_ms": 20000,
+        },
         "snapshot_depth": 50,
     }
     in_memory([(EXCHANGE, "trades")], options)[0].close()
@@ -65,6 +72,9 @@ def test_options_are_values() -> None:
         (QueueOptions, {"policy": 1}, "policy"),
         (ReconnectPolicy, {"initial": "1"}, "initial"),
         (ReconnectPolicy, {"multiplier": None, "max": True}, "max"),
+        (ReconnectPolicy, {"jitter": "full"}, "jitter"),
+        (ReconnectPolicy, {"max_attempts": 1.0}, "max_attempts"),
+        (ReconnectPolicy, {"stable": True}, "stable"),
         (Endpoint, {"websocket": 1}, "websocket"),
         (Endpoint, {"rest": b"http://127.0.0.1"}, "rest"),
     ],
@@ -94,6 +104,9 @@ def test_options_must_be_stream_options() -> None:
         (StreamOptions(reconnect=ReconnectPolicy(initial=0)), r"options\.reconnect\.initial"),
         (StreamOptions(reconnect=ReconnectPolicy(multiplier=0.5)), r"options\.reconnect\.multiplier"),
         (StreamOptions(reconnect=ReconnectPolicy(multiplier=float("nan"))), r"options\.reconnect\.multiplier"),
+        (StreamOptions(reconnect=ReconnectPolicy(jitter=1.1)), r"options\.reconnect\.jitter"),
+        (StreamOptions(reconnect=ReconnectPolicy(max_attempts=-1)), r"options\.reconnect\.max_attempts"),
+        (StreamOptions(reconnect=ReconnectPolicy(stable=0)), r"options\.reconnect\.stable"),
         (StreamOptions(reconnect=ReconnectPolicy(initial=2, max=1)), r"options\.reconnect\.max"),
         (StreamOptions(snapshot_depth=0), r"options\.snapshot_depth"),
         (StreamOptions(endpoints={"kraken": "kraken"}), r"options\.endpoints\.kraken"),

@@ -88,15 +88,29 @@ pub enum QueuePolicy {
     DropOldest,
 }
 
-/// Delays between attempts to reconnect: `initial`, then each `multiplier` times the last, up to `max`.
+/// When attempts to reconnect are made. The longest delay is `initial`, then each time `multiplier` times the last, up
+/// to `max`; the delay is drawn from its last part, `jitter` of it.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ReconnectPolicy {
-    /// The first delay.
+    /// The longest first delay.
     pub initial: Duration,
     /// At least 1.
     pub multiplier: f64,
-    /// The longest delay.
+    /// The longest delay of all.
     pub max: Duration,
+    /// The part of a delay that is random: 0 is none, 1 is all ("full jitter", which may be no delay).
+    pub jitter: f64,
+    /// Attempts in a row after which a connection is given up; never where `None`.
+    pub max_attempts: Option<u32>,
+    /// A connection that is open for so long makes the delays begin anew.
+    pub stable: Duration,
+}
+
+impl Default for ReconnectPolicy {
+    fn default() -> Self {
+        let checked = RawReconnect::default().checked();
+        checked.expect("the defaults are within their ranges")
+    }
 }
 
 /// The options as they stand in JSON.
@@ -149,14 +163,20 @@ struct RawReconnect {
     initial_ms: u64,
     multiplier: f64,
     max_ms: u64,
+    jitter: f64,
+    max_attempts: Option<u32>,
+    stable_ms: u64,
 }
 
 impl Default for RawReconnect {
     fn default() -> Self {
         Self {
-            initial_ms: 125,
-            multiplier: 2.0,
+            initial_ms: 250,
+            multiplier: 3.0,
             max_ms: 60_000,
+            jitter: 0.8,
+            max_attempts: None,
+            stable_ms: 30_000,
         }
     }
 }
@@ -166,32 +186,6 @@ const MS_MAX: u64 = 86_400_000;
 impl Raw {
     /// The options, every value within its range.
     pub(crate) fn checked(self) -> Result<StreamOptions> {
-        let ms = |path: &str, value: u64| -> Result<Duration> {
-            check(
-                path,
-                (1..=MS_MAX).contains(&value),
-                value,
-                "from 1 to 86400000 ms",
-            )?;
-            Ok(Duration::from_millis(value))
-        };
-        let RawReconnect {
-            initial_ms,
-            multiplier,
-            max_ms,
-        } = self.reconnect;
-        check(
-            "reconnect.multiplier",
-            (1.0..=100.0).contains(&multiplier),
-            multiplier,
-            "from 1 to 100",
-        )?;
-        check(
-            "reconnect.max_ms",
-            max_ms >= initial_ms,
-            max_ms,
-            "no less than reconnect.initial_ms",
-        )?;
         let QueueOptions {
             capacity,
             max_bytes,
@@ -227,14 +221,51 @@ impl Raw {
                 .map(endpoint)
                 .collect::<Result<_>>()?,
             queue: self.queue,
-            reconnect: ReconnectPolicy {
-                initial: ms("reconnect.initial_ms", initial_ms)?,
-                multiplier,
-                max: ms("reconnect.max_ms", max_ms)?,
-            },
+            reconnect: self.reconnect.checked()?,
             snapshot_depth: self.snapshot_depth,
         })
     }
+}
+
+impl RawReconnect {
+    fn checked(self) -> Result<ReconnectPolicy> {
+        check(
+            "reconnect.multiplier",
+            (1.0..=100.0).contains(&self.multiplier),
+            self.multiplier,
+            "from 1 to 100",
+        )?;
+        check(
+            "reconnect.max_ms",
+            self.max_ms >= self.initial_ms,
+            self.max_ms,
+            "no less than reconnect.initial_ms",
+        )?;
+        check(
+            "reconnect.jitter",
+            (0.0..=1.0).contains(&self.jitter),
+            self.jitter,
+            "from 0 to 1",
+        )?;
+        Ok(ReconnectPolicy {
+            initial: ms("reconnect.initial_ms", self.initial_ms)?,
+            multiplier: self.multiplier,
+            max: ms("reconnect.max_ms", self.max_ms)?,
+            jitter: self.jitter,
+            max_attempts: self.max_attempts,
+            stable: ms("reconnect.stable_ms", self.stable_ms)?,
+        })
+    }
+}
+
+fn ms(path: &str, value: u64) -> Result<Duration> {
+    check(
+        path,
+        (1..=MS_MAX).contains(&value),
+        value,
+        "from 1 to 86400000 ms",
+    )?;
+    Ok(Duration::from_millis(value))
 }
 
 fn check(path: &str, holds: bool, value: impl std::fmt::Display, range: &str) -> Result<()> {
@@ -338,6 +369,14 @@ mod tests {
             (
                 r#"{"reconnect":{"initial_ms":9,"max_ms":8}}"#,
                 "options.reconnect.max_ms: 8",
+            ),
+            (
+                r#"{"reconnect":{"jitter":1.5}}"#,
+                "options.reconnect.jitter: 1.5",
+            ),
+            (
+                r#"{"reconnect":{"stable_ms":0}}"#,
+                "options.reconnect.stable_ms: 0",
             ),
             (r#"{"snapshot_depth":0}"#, "options.snapshot_depth: 0"),
             (

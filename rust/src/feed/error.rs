@@ -157,3 +157,16 @@ pub(crate) fn with_causes(error: &dyn Error) -> String {
     }
     text
 }
+
+/// Markets that a message names at most.
+const NAMED_MAX: usize = 8;
+
+/// The first few of these, and how many more there are.
+pub(crate) fn listed<'a>(names: impl ExactSizeIterator<Item = &'a str>) -> String {
+    let total = names.len();
+    let named: Vec<_> = names.take(NAMED_MAX).collect();
+    match total - named.len() {
+        0 => named.join(", "),
+        more => format!("{} and {more} more", named.join(", ")),
+    }
+}

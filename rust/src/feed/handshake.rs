@@ -3,7 +3,7 @@
 //! it, whatever traffic there is; what is kept is bounded; a refusal is told at once in the exchange's own words.
 
 use super::{
-    error::FeedError,
+    error::{FeedError, listed},
     frames::{Kept, close_reason, end_reason},
     limits,
     snapshot::{self, Replies, Requests},
@@ -29,8 +29,6 @@ use tokio_tungstenite::tungstenite::Utf8Bytes;
 const KEPT_FRAMES_MAX: usize = 65_536;
 /// Bytes of frames that are kept at most.
 const KEPT_BYTES_MAX: usize = 32 << 20;
-/// Markets that a message names at most.
-const NAMED_MAX: usize = 8;
 
 /// Where the snapshots of a connection come from.
 pub(crate) struct SnapshotLink {
@@ -293,9 +291,5 @@ fn closed<Ex: Venue>(reason: String) -> FeedError {
 }
 
 fn names(ids: &[SubscriptionId]) -> String {
-    let named: Vec<_> = ids.iter().take(NAMED_MAX).map(market_of).collect();
-    match ids.len() - named.len() {
-        0 => named.join(", "),
-        more => format!("{} and {more} more", named.join(", ")),
-    }
+    listed(ids.iter().map(market_of))
 }

@@ -6,8 +6,9 @@
 //! [`limits`] that of what it allows, `connect` makes the socket, `handshake` subscribes and waits for every
 //! acknowledgement, `snapshot` fetches order books and `listing` the names of markets over `http`, `frames` reads the
 //! socket, `reader` turns frames into events, `seen` knows which trades were delivered, `open` does all that once and
-//! `reconnect` again and again. [`markets`] asks for everything that an exchange lists.
+//! `reconnect` again and again, when `backoff` says. [`markets`] asks for everything that an exchange lists.
 
+mod backoff;
 mod connect;
 mod error;
 pub mod exchange;
@@ -27,8 +28,8 @@ mod venue;
 #[cfg(test)]
 mod tests;
 
+pub use backoff::Backoff;
 pub use error::FeedError;
-pub use reconnect::backoff;
 
 use crate::{options::StreamOptions, outlet::AnyOutlet, subscription::ConnectionPlan};
 use futures::{FutureExt, future::BoxFuture};

@@ -1,9 +1,13 @@
 //! Carries a connection's events for as long as somebody listens: when the connection breaks it says so with the
 //! reason, waits by the policy, opens the next one, and says so when events flow again.
 
-use super::error::FeedError;
+use super::{
+    backoff::Backoff,
+    error::{FeedError, listed},
+    venue::market_name,
+};
 use crate::{
-    options::{ReconnectPolicy, StreamOptions},
+    options::StreamOptions,
     outlet::{Outlet, OutletClosed, ReconnectedNote, ReconnectingNote},
     subscription::ConnectionPlan,
 };
@@ -11,23 +15,8 @@ use barter_data::{error::DataError, event::MarketEvent};
 use barter_instrument::instrument::InstrumentIndex;
 use chrono::{DateTime, Utc};
 use futures::{FutureExt, Stream, StreamExt};
-use std::{future::Future, panic::AssertUnwindSafe, time::Duration};
+use std::{future::Future, panic::AssertUnwindSafe};
 use tokio::time::Instant;
-
-/// A connection that carried events for so long is in order: what broke it afterwards is a new trouble.
-const SETTLED_AFTER: Duration = Duration::from_secs(10);
-
-/// The delay before an attempt to reconnect: the first after `failures` connections in a row that did not last.
-pub fn backoff(policy: &ReconnectPolicy, failures: u32) -> Duration {
-    let exponent = i32::try_from(failures).unwrap_or(i32::MAX);
-    let seconds = policy.initial.as_secs_f64() * policy.multiplier.powi(exponent);
-    // Compared as numbers: the product may be past every duration.
-    if seconds < policy.max.as_secs_f64() {
-        Duration::from_secs_f64(seconds)
-    } else {
-        policy.max
-    }
-}
 
 /// An open connection.
 pub(crate) trait Link<E>:
@@ -40,7 +29,11 @@ pub(crate) trait Link<E>:
 /// What all connections of one plan have in common.
 pub(crate) struct Carrier<E> {
     outlet: Outlet<E>,
-    policy: ReconnectPolicy,
+    backoff: Backoff,
+    /// Draws from 0 to 1 for the jitter.
+    draw: Box<dyn FnMut() -> f64 + Send + Sync>,
+    /// Exchange, kind and markets, for messages.
+    name: String,
     /// Indices of the instruments.
     instruments: Vec<u32>,
 }
@@ -48,8 +41,6 @@ pub(crate) struct Carrier<E> {
 /// What is known of the connections so far.
 #[derive(Default)]
 struct History {
-    /// Connections in a row that did not last, and attempts that failed.
-    failures: u32,
     /// Attempts since events last flowed.
     attempts: u32,
     /// `time_received` of the last event.
@@ -62,12 +53,22 @@ impl<E> Carrier<E> {
         let indices = plan.instruments.iter().map(|market| market.key.0);
         Self {
             outlet,
-            policy: options.reconnect,
+            backoff: Backoff::new(options.reconnect),
+            draw: Box::new(rand::random),
+            name: name_of(plan),
             instruments: indices.filter_map(|index| index.try_into().ok()).collect(),
         }
     }
 
-    /// Carries the events of `first` and of every connection that `open` makes after it.
+    /// The same with other randomness.
+    #[cfg(test)]
+    pub(crate) fn drawing(mut self, draw: impl FnMut() -> f64 + Send + Sync + 'static) -> Self {
+        self.draw = Box::new(draw);
+        self
+    }
+
+    /// Carries the events of `first` and of every connection that `open` makes after it, until the policy allows no
+    /// further attempt.
     pub(crate) async fn carry<L, O, F>(self, first: L, open: O) -> Result<(), OutletClosed>
     where
         L: Link<E>,
@@ -89,7 +90,7 @@ impl<E> Carrier<E> {
     }
 
     async fn run<L, O, F>(
-        self,
+        mut self,
         mut opened: Result<L, FeedError>,
         mut open: O,
     ) -> Result<(), OutletClosed>
@@ -101,20 +102,34 @@ impl<E> Carrier<E> {
         let mut history = History::default();
         loop {
             let (reason, asked_to_wait) = match opened {
-                Ok(connection) => (self.carry_one(connection, &mut history).await?, None),
+                Ok(connection) => {
+                    let since = Instant::now();
+                    let reason = self.carry_one(connection, &mut history).await?;
+                    self.backoff.lasted(since.elapsed());
+                    (reason, None)
+                }
                 Err(error) => (error.to_string(), error.retry_after()),
+            };
+            let Some(delay) = self.backoff.next((self.draw)()) else {
+                return self.outlet.item(Err(self.given_up(&reason))).await;
             };
             self.outlet.reconnecting(ReconnectingNote {
                 reason,
                 last_event_ns: history.last_event.and_then(|at| at.timestamp_nanos_opt()),
                 instruments: self.instruments.clone(),
             })?;
-            let delay = backoff(&self.policy, history.failures);
             tokio::time::sleep(delay.max(asked_to_wait.unwrap_or_default())).await;
-            history.failures = history.failures.saturating_add(1);
             history.attempts = history.attempts.saturating_add(1);
             opened = open().await;
         }
+    }
+
+    fn given_up(&self, reason: &str) -> DataError {
+        DataError::Socket(format!(
+            "{}: given up after {} attempts to reconnect: {reason}",
+            self.name,
+            self.backoff.attempts()
+        ))
     }
 
     /// Carries one connection's events; the reason why it ended.
@@ -135,32 +150,25 @@ impl<E> Carrier<E> {
         mut connection: L,
         history: &mut History,
     ) -> Result<String, OutletClosed> {
-        let opened = Instant::now();
-        let mut carried = false;
-        let reason = loop {
+        loop {
             match connection.next().await {
                 Some(Ok(event)) => {
                     if history.attempts > 0 {
                         self.reconnected(&event, history)?;
                     }
                     history.last_event = Some(event.time_received);
-                    carried = true;
                     self.outlet.item(Ok(event)).await?;
                 }
                 Some(Err(error)) => {
                     let terminal = error.is_terminal().then(|| error.to_string());
                     self.outlet.item(Err(error)).await?;
                     if let Some(reason) = terminal {
-                        break reason;
+                        return Ok(reason);
                     }
                 }
-                None => break connection.ended(),
+                None => return Ok(connection.ended()),
             }
-        };
-        if carried && opened.elapsed() >= SETTLED_AFTER {
-            history.failures = 0;
         }
-        Ok(reason)
     }
 
     fn reconnected(
@@ -176,4 +184,15 @@ impl<E> Carrier<E> {
             gap_ns: gap,
         })
     }
+}
+
+/// `binance_spot trades of BTCUSDT, ETHUSDT and 7 more`.
+fn name_of(plan: &ConnectionPlan) -> String {
+    let markets = plan.instruments.iter().map(market_name);
+    format!(
+        "{} {} of {}",
+        plan.exchange.as_str(),
+        plan.kind.name(),
+        listed(markets)
+    )
 }

@@ -153,7 +153,7 @@ where
         let carrier = Carrier::new(outlet, &plan, &options);
         let running = async move {
             let open = || reopen::<Ex, K, T>(pair, &plan, &options, &seen);
-            // An outlet that was closed is the one end there is.
+            // It ends when the outlet is closed or the policy gives up, which is in the stream then.
             let _ = carrier.carry(first, open).await;
         };
         Ok(running.boxed())
@@ -178,7 +178,7 @@ where
             let carrier = Carrier::new(outlet, &plan, &options);
             let seen = Seen::default();
             let open = || reopen::<Ex, K, T>(pair, &plan, &options, &seen);
-            // An outlet that was closed is the one end there is.
+            // It ends when the outlet is closed or the policy gives up, which is in the stream then.
             let _ = carrier.retry(error, open).await;
         }
     }

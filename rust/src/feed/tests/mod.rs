@@ -10,6 +10,7 @@ mod pairs_binance;
 mod pairs_bybit;
 mod pairs_gateio;
 mod pairs_others;
+mod policy;
 mod reconnecting;
 mod refusals;
 mod server;
@@ -178,6 +179,7 @@ fn options(exchange: ExchangeId, websocket: &Url, rest: Option<&Url>) -> StreamO
             initial: Duration::from_millis(1),
             multiplier: 2.0,
             max: Duration::from_millis(50),
+            ..ReconnectPolicy::default()
         },
         ..StreamOptions::default()
     }

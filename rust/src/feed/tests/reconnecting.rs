@@ -3,7 +3,7 @@
 use super::{FIRST_INDEX, Items, open, options, outlet, plan, server};
 use crate::{
     feed::{
-        FeedError, backoff,
+        FeedError,
         reconnect::{Carrier, Link},
         retry,
     },
@@ -37,28 +37,9 @@ fn policy(initial_ms: u64, multiplier: f64, max_ms: u64) -> ReconnectPolicy {
         initial: Duration::from_millis(initial_ms),
         multiplier,
         max: Duration::from_millis(max_ms),
+        jitter: 0.0,
+        ..ReconnectPolicy::default()
     }
-}
-
-#[test]
-fn the_delay_grows_by_the_multiplier_up_to_the_longest() {
-    let delays = |policy: ReconnectPolicy, failures: &[u32]| -> Vec<u128> {
-        failures
-            .iter()
-            .map(|n| backoff(&policy, *n).as_millis())
-            .collect()
-    };
-    let usual = policy(125, 2.0, 60_000);
-    assert_eq!(
-        delays(usual, &[0, 1, 2, 3, 8, 9, 10]),
-        [125, 250, 500, 1_000, 32_000, 60_000, 60_000]
-    );
-    assert_eq!(delays(usual, &[1_000, 1 << 30, u32::MAX]), [60_000; 3]);
-    assert_eq!(
-        delays(policy(100, 1.0, 60_000), &[0, 5, u32::MAX]),
-        [100; 3]
-    );
-    assert_eq!(delays(policy(100, 1.5, 200), &[0, 1, 2]), [100, 150, 200]);
 }
 
 fn trades_plan() -> ConnectionPlan {

@@ -1,0 +1,200 @@
+//! The policy at work: paused time, connections that end at once, and draws that a seed decides.
+
+use super::{Item, Items, options, outlet, plan, server};
+use crate::{
+    feed::{
+        FeedError,
+        reconnect::{Carrier, Link},
+    },
+    options::{ReconnectPolicy, StreamOptions},
+    outlet::AnyOutlet,
+    subscription::{ConnectionPlan, SubKind},
+};
+use barter_data::{error::DataError, event::MarketEvent, subscription::trade::PublicTrade};
+use barter_instrument::{
+    exchange::ExchangeId,
+    instrument::{InstrumentIndex, market_data::kind::MarketDataInstrumentKind::Spot},
+};
+use futures::Stream;
+use rand::{Rng, SeedableRng, rngs::StdRng};
+use std::{
+    cell::Cell,
+    collections::BTreeMap,
+    future::ready,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+use tokio::time::{Sleep, sleep, timeout};
+
+/// A connection that brings nothing and ends after its time.
+struct Kicked(Pin<Box<Sleep>>);
+
+impl Kicked {
+    fn after(time: Duration) -> Self {
+        Self(Box::pin(sleep(time)))
+    }
+}
+
+impl Stream for Kicked {
+    type Item = Result<MarketEvent<InstrumentIndex, PublicTrade>, DataError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.0.as_mut().poll(cx).map(|()| None)
+    }
+}
+
+impl Link<PublicTrade> for Kicked {
+    fn ended(&self) -> String {
+        "kicked".to_owned()
+    }
+}
+
+fn trades_plan() -> ConnectionPlan {
+    plan(
+        ExchangeId::BinanceSpot,
+        SubKind::Trades,
+        &[("btc", "usdt")],
+        &Spot,
+    )
+}
+
+fn carrier(policy: ReconnectPolicy) -> (Carrier<PublicTrade>, Items) {
+    let (outlet, items) = outlet(ExchangeId::BinanceSpot, SubKind::Trades);
+    let AnyOutlet::Trades(outlet) = outlet else {
+        panic!("the outlet is of another kind");
+    };
+    let options = StreamOptions {
+        reconnect: policy,
+        ..StreamOptions::default()
+    };
+    (Carrier::new(outlet, &trades_plan(), &options), items)
+}
+
+/// Connections, the first included, that a server sees in a minute which ends each after `lasting`.
+async fn connections_in_a_minute(policy: ReconnectPolicy, seed: u64, lasting: Duration) -> usize {
+    let (carrier, _items) = carrier(policy);
+    let mut random = StdRng::seed_from_u64(seed);
+    let carrier = carrier.drawing(move || random.random());
+    let connections = Cell::new(1);
+    let open = || {
+        connections.set(connections.get() + 1);
+        ready(Ok(Kicked::after(lasting)))
+    };
+    let carrying = carrier.carry(Kicked::after(lasting), open);
+    let carried = timeout(Duration::from_secs(60), carrying).await;
+    assert!(carried.is_err(), "nothing ends it but the minute");
+    connections.get()
+}
+
+/// What this shows: the whole loop, waiting included, with the draws of 4,000 seeds, and that it holds for each of them.
+/// That it holds for every draw there is shown by the shortest delays, in the tests of `backoff`.
+#[tokio::test(start_paused = true)]
+async fn a_server_that_accepts_and_kicks_sees_at_most_twelve_connections_in_a_minute() {
+    for lasting in [Duration::ZERO, Duration::from_millis(50)] {
+        let mut seen = BTreeMap::<usize, usize>::new();
+        for seed in 0..2_000 {
+            let policy = ReconnectPolicy::default();
+            let connections = connections_in_a_minute(policy, seed, lasting).await;
+            *seen.entry(connections).or_default() += 1;
+        }
+        println!("connections in a minute, each {lasting:?}: how many seeds: {seen:?}");
+        assert!(
+            seen.keys().all(|connections| *connections <= 12),
+            "{seen:?}"
+        );
+        assert!(seen.len() > 1, "the delays are drawn: {seen:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_lasts_long_enough_is_opened_again_at_the_first_delay() {
+    let policy = ReconnectPolicy {
+        initial: Duration::from_secs(1),
+        jitter: 0.0,
+        stable: Duration::from_secs(10),
+        ..ReconnectPolicy::default()
+    };
+    // Every eleven seconds another one; a shorter life lets the delays grow.
+    let lasting = connections_in_a_minute(policy, 0, Duration::from_secs(10)).await;
+    assert_eq!(lasting, 6);
+    let short = connections_in_a_minute(policy, 0, Duration::from_millis(9_999)).await;
+    assert_eq!(short, 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_last_attempt_allowed_ends_the_connection_with_an_error_that_says_why() {
+    let (carrier, mut items) = carrier(ReconnectPolicy {
+        max_attempts: Some(2),
+        ..ReconnectPolicy::default()
+    });
+    let busy = FeedError::Closed {
+        exchange: ExchangeId::BinanceSpot,
+        reason: "it is busy".to_owned(),
+    };
+    let refused = || ready(Err::<Kicked, _>(busy.clone()));
+    let first = Kicked::after(Duration::from_secs(1));
+    let carried = tokio::join!(carrier.carry(first, refused), async {
+        let reasons = [items.reconnecting().await, items.reconnecting().await];
+        assert_eq!(
+            reasons.map(|note| note.reason),
+            ["kicked".to_owned(), busy.to_string()]
+        );
+        assert_eq!(
+            items.error().await,
+            format!(
+                "SocketError: binance_spot trades of BTCUSDT: given up after 2 attempts to reconnect: {busy}"
+            )
+        );
+        assert!((items.next)().await.is_none(), "the producer is gone");
+    });
+    assert_eq!(carried.0, Ok(()));
+}
+
+#[tokio::test]
+async fn one_connection_of_two_that_gives_up_leaves_the_other_in_the_stream() {
+    let server = server::websocket(|mut session| async move {
+        session.receive().await;
+        session.send(r#"{"result":null,"id":1}"#).await;
+        if session.number == 0 {
+            return session.close(1001, "maintenance").await;
+        }
+        let mut id = 0;
+        while session.send(trade(id)).await {
+            id += 1;
+            sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await;
+    let mut options = options(ExchangeId::BinanceSpot, &server.address, None);
+    options.reconnect.max_attempts = Some(0);
+    let (outlet, mut items) = outlet(ExchangeId::BinanceSpot, SubKind::Trades);
+    let options = Arc::new(options);
+    let connect = || crate::feed::connect(trades_plan(), options.clone(), outlet.clone());
+    let first = connect().await.unwrap();
+    let second = tokio::spawn(connect().await.unwrap());
+    drop(outlet);
+    first.await;
+    let mut after_the_error = None;
+    while after_the_error != Some(3) {
+        match items.next().await {
+            Item::Error(error) => {
+                let text = error.to_string();
+                assert!(text.contains("given up after 0 attempts"), "{text}");
+                assert!(text.ends_with("1001: maintenance"), "{text}");
+                assert_eq!(after_the_error.replace(0), None, "it is told once");
+            }
+            Item::Event(_) => after_the_error = after_the_error.map(|events| events + 1),
+            other => panic!("expected events and one error, got {other:?}"),
+        }
+    }
+    second.abort();
+    while (items.next)().await.is_some() {}
+}
+
+fn trade(id: u64) -> String {
+    format!(
+        r#"{{"e":"trade","E":1,"s":"BTCUSDT","t":{id},"p":"1.5","q":"2","T":1672515782135,"m":false,"M":true}}"#
+    )
+}
