@@ -91,6 +91,11 @@ class BookHistory:
         self._changes: deque[Change] = deque()
         self._limit = limit
 
+    @property
+    def oldest(self) -> int:
+        """The least sequence that `book_at` takes."""
+        return self._base_sequence
+
     def append(self, change: Change) -> None:
         """Adds the newest change; the oldest beyond the limit moves into the base."""
         self._changes.append(change)

@@ -14,10 +14,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from aiohttp import ClientConnectionResetError, web
+from aiohttp import ClientConnectionResetError, WSMsgType, web
 
 from .events import Kind
-from .faults import Faults
+from .faults import Ending, Faults, Outgoing, Raw
 from .journal import Journal
 from .simulation import SimulatedMarket
 
@@ -42,6 +42,8 @@ class Subscription:
     market: SimulatedMarket
     channel: str
     channel_id: int = 0
+    #: Frames that a fault sends behind the next ones.
+    held: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +81,13 @@ class Connection:
     def __post_init__(self) -> None:
         loop = asyncio.get_running_loop()
         self._time = loop.time
-        self._outbox: deque[str | _Ping | _Close] = deque()
+        self._outbox: deque[Outgoing | _Ping | _Close] = deque()
         self._filled = asyncio.Event()
         self._drained = asyncio.Event()
         self._messages: deque[float] = deque()
         self.closing = False
+        #: Whether a fault lets nothing more pass, though the TCP connection is open.
+        self.stalled = False
         self.ended = asyncio.Event()
         self.opened_at = self.last_sent_at = self.last_received_at = self.last_pong_at = self._time()
 
@@ -94,17 +98,22 @@ class Connection:
 
     def send_control(self, text: str) -> None:
         """Sends a frame that is no event: a greeting, an acknowledgement, a heartbeat, an error."""
-        if self.muted or self.closing:
+        if self.muted or self.closing or self.stalled:
             return
         self.journal.control_sent(self.exchange, text)
         self._put(text)
 
     def send_event(self, text: str) -> None:
         """Sends a data frame, altered where a fault of stage "frame" is set."""
-        if self.muted or self.closing:
+        if self.muted or self.closing or self.stalled:
             return
         for frame in self.faults.alter(self.exchange, text):
-            self._put(frame)
+            if frame is Ending.STALL:
+                self.stalled = True
+            elif frame is Ending.CLOSE:
+                self.close(1001)
+            else:
+                self._put(frame)
 
     def ping(self, payload: bytes) -> None:
         """Sends a WebSocket ping."""
@@ -146,14 +155,7 @@ class Connection:
         try:
             while True:
                 while self._outbox:
-                    item = self._outbox.popleft()
-                    if isinstance(item, str):
-                        await self.websocket.send_str(item)
-                        self.last_sent_at = self._time()
-                    elif isinstance(item, _Ping):
-                        await self.websocket.ping(item.payload)
-                    else:
-                        await self.websocket.close(code=item.code, message=item.reason.encode())
+                    if not await self._write(self._outbox.popleft()):
                         return
                 self._drained.set()
                 self._filled.clear()
@@ -164,7 +166,30 @@ class Connection:
             self.closing = True
             self._drained.set()
 
-    def _put(self, item: str | _Ping | _Close) -> None:
+    async def _write(self, item: Outgoing | _Ping | _Close) -> bool:
+        """Writes one item; False where it ends the connection."""
+        if isinstance(item, str):
+            await self.websocket.send_str(item)
+        elif isinstance(item, bytes):
+            await self.websocket.send_frame(item, WSMsgType.BINARY)
+        elif isinstance(item, _Ping):
+            await self.websocket.ping(item.payload)
+            return True
+        elif isinstance(item, _Close):
+            await self.websocket.close(code=item.code, message=item.reason.encode())
+            return False
+        elif isinstance(item, Raw):
+            if self.transport is not None:
+                self.transport.write(item.payload)
+        else:
+            self.abort()
+            return False
+        self.last_sent_at = self._time()
+        return True
+
+    def _put(self, item: Outgoing | _Ping | _Close) -> None:
+        if self.stalled:
+            return
         if len(self._outbox) >= MAX_WAITING_FRAMES:
             self.abort()
             return

@@ -19,8 +19,10 @@ from .exchanges import Exchange
 from .exchanges.base import Reply
 from .faults import Fault, Faults
 from .journal import FrameReceived, Journal, RequestReceived
+from .listener import Listener
 
 _CLOSE_TIMEOUT_S: Final = 0.3
+_STALLED_POLL_S: Final = 0.01
 _MAX_MESSAGE_BYTES: Final = 4 * 1024 * 1024
 
 
@@ -32,10 +34,12 @@ class Gateway:
         self._journal = journal
         self._faults = faults
         self._numbers = itertools.count(1)
+        #: By exchange, where each has a port of its own.
+        self.listeners: dict[str, Listener] = {}
 
     @asynccontextmanager
-    async def listening(self, host: str, port: int) -> AsyncIterator[int]:
-        """Serves while the context lasts; gives the port. Leaving it ends every connection."""
+    async def listening(self, host: str, port: int, *, own_ports: bool) -> AsyncIterator[int]:
+        """Serves while the context lasts; gives the port that all share. Leaving it ends every connection."""
         app = web.Application()
         app.router.add_route("*", "/{exchange}{path:(/.*)?}", self._handle)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=_CLOSE_TIMEOUT_S)
@@ -43,11 +47,25 @@ class Gateway:
         try:
             site = web.TCPSite(runner, host, port)
             await site.start()
+            for name in self._exchanges if own_ports else ():
+                assert runner.server is not None, "it was set up"
+                self.listeners[name] = Listener(runner.server, host)
+                await self.listeners[name].listen()
             yield int(runner.addresses[0][1])
         finally:
+            for listener in self.listeners.values():
+                listener.close()
             for exchange in self._exchanges.values():
                 await self.drop(exchange, "close")
             await runner.cleanup()
+
+    async def listen(self, exchange: Exchange, accept: bool) -> None:
+        """Accepts or refuses connections to an exchange's own port."""
+        listener = self.listeners[exchange.name]
+        if accept:
+            await listener.listen()
+        else:
+            listener.refuse()
 
     async def drop(self, exchange: Exchange, how: Literal["abort", "close"]) -> int:
         """Ends an exchange's connections; returns when they are gone."""
@@ -90,6 +108,10 @@ class Gateway:
         return _response(reply)
 
     async def _websocket(self, exchange: Exchange, request: web.Request, path: str) -> web.StreamResponse:
+        with self._journal.lock:
+            slow = self._faults.take(exchange.name, Fault.SLOW_UPGRADE)
+        if slow is not None:
+            await asyncio.sleep(slow.delay_s)
         refusal = self._refusal(exchange, path)
         if refusal is not None:
             self._journal.upgrade_refused(exchange.name)
@@ -97,9 +119,12 @@ class Gateway:
         websocket = web.WebSocketResponse(
             timeout=_CLOSE_TIMEOUT_S,
             autoping=False,
+            autoclose=False,
             compress=False,
             max_msg_size=_MAX_MESSAGE_BYTES,
         )
+        if request.transport is None or request.transport.is_closing():
+            return web.Response(status=408)  # it did not wait for a slow answer
         await websocket.prepare(request)
         connection = Connection(
             number=next(self._numbers),
@@ -139,6 +164,8 @@ class Gateway:
         try:
             async for message in connection.websocket:
                 await self._receive(exchange, connection, message)
+            while connection.stalled and connection.transport is not None and not connection.transport.is_closing():
+                await asyncio.sleep(_STALLED_POLL_S)  # its close is not answered
         finally:
             for task in tasks:
                 task.cancel()
@@ -150,6 +177,8 @@ class Gateway:
             connection.ended.set()
 
     async def _receive(self, exchange: Exchange, connection: Connection, message: WSMessage) -> None:
+        if connection.stalled:
+            return
         connection.last_received_at = connection.now
         limit = exchange.messages_per_second
         if limit is not None and connection.messages_within(1.0) > limit:

@@ -47,6 +47,8 @@ class LocalExchange(Server):
         rate: events per second for each market and kind, where the venue states no lower rate.
         seed: decides every event but its times.
         host, port: where to listen; port 0 takes a free one.
+        own_ports: each exchange listens on a free port of its own as well, which `addresses` then name;
+            only so can one refuse connections while the others accept them.
         autostart: whether traffic starts with the first subscription; `emit` works either way.
         markets: the markets of an exchange in place of its own default ones.
         depth: levels on each side of every book.
@@ -75,6 +77,7 @@ class LocalExchange(Server):
         seed: int = 0,
         host: str = "127.0.0.1",
         port: int = 0,
+        own_ports: bool = False,
         autostart: bool = True,
         markets: Mapping[str, Sequence[Market]] | None = None,
         depth: int = 100,
@@ -121,7 +124,7 @@ class LocalExchange(Server):
             if isinstance(replay, Replaying):
                 replay.running = self._is_running
         self._gateway = Gateway(self._exchanges, self.journal, self._faults)
-        self._host, self._port = host, port
+        self._host, self._port, self._own_ports = host, port, own_ports
         self._bound_port = 0
         super().__init__("local-exchange")
 
@@ -129,7 +132,7 @@ class LocalExchange(Server):
 
     @property
     def port(self) -> int:
-        """The port it listens on. Raises `RuntimeError` before the start."""
+        """The port that all exchanges share. Raises `RuntimeError` before the start."""
         if not self._bound_port:
             raise RuntimeError("the local exchange has not been started")
         return self._bound_port
@@ -138,9 +141,9 @@ class LocalExchange(Server):
     def addresses(self) -> dict[str, tuple[str, str]]:
         """(WebSocket base, REST base) by exchange; a client appends the exchange's own paths."""
         host = f"[{self._host}]" if ":" in self._host else self._host
-        return {
-            name: (f"ws://{host}:{self.port}/{name}", f"http://{host}:{self.port}/{name}") for name in self._exchanges
-        }
+        own = self._gateway.listeners
+        ports = {name: own[name].port if name in own else self.port for name in self._exchanges}
+        return {name: (f"ws://{host}:{port}/{name}", f"http://{host}:{port}/{name}") for name, port in ports.items()}
 
     @property
     def endpoints(self) -> dict[ExchangeId, Endpoint]:
@@ -208,22 +211,31 @@ class LocalExchange(Server):
         *,
         status: int = 0,
         retry_after_s: float | None = None,
+        delay_s: float = 0.0,
         times: int | None = None,
     ) -> None:
         """Makes the exchange misbehave from now on, or the next `times` times.
 
-        `status` and `retry_after_s` are for the faults that answer with an HTTP error. Raises
-        `ValueError` for a setting the fault cannot have.
+        `status` and `retry_after_s` are for the faults that answer with an HTTP error, `delay_s` for
+        what comes late. Raises `ValueError` for a setting the fault cannot have.
         """
-        self._exchange(exchange)
+        venue = self._exchange(exchange)
+        if fault is Fault.REFUSE_CONNECTIONS and not self._own_ports:
+            raise ValueError(f"{fault.value} needs own_ports")
         with self.journal.lock:
-            self._faults.set(exchange, FaultSetting(fault, status, retry_after_s, times))
+            self._faults.set(exchange, FaultSetting(fault, status, retry_after_s, delay_s, times))
+        if fault is Fault.REFUSE_CONNECTIONS:
+            self._thread.call(self._gateway.listen(venue, False), _CALL_TIMEOUT_S)
+            with self.journal.lock:
+                self._faults.take(exchange, fault)
 
     def clear_faults(self, exchange: str, fault: Fault | None = None) -> None:
         """Ends one fault, or all of an exchange."""
-        self._exchange(exchange)
+        venue = self._exchange(exchange)
         with self.journal.lock:
             self._faults.clear(exchange, fault)
+        if self._own_ports and fault in (None, Fault.REFUSE_CONNECTIONS):
+            self._thread.call(self._gateway.listen(venue, True), _CALL_TIMEOUT_S)
 
     def fault_count(self, exchange: str, fault: Fault) -> int:
         """How often a fault has acted."""
@@ -304,7 +316,7 @@ class LocalExchange(Server):
         self.wait_until(lambda: self.subscribers(exchange, kind, market) >= count, timeout)
 
     async def _serve(self, ready: Ready) -> None:
-        async with self._gateway.listening(self._host, self._port) as port:
+        async with self._gateway.listening(self._host, self._port, own_ports=self._own_ports) as port:
             self._bound_port = port
             ready()
             await self._traffic.run(asyncio.get_running_loop().time)

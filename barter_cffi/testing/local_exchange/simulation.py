@@ -75,7 +75,7 @@ class SimulatedMarket:
             history_limit=history_limit,
             sparse=rules.sparse_sequence,
         )
-        self._published_sequence = self._flow.sequence
+        self._filled_sequence = self._published_sequence = self._flow.sequence
         self._update_id = self.random.randrange(10**6, 10**7)
         self._window: dict[Side, dict[int, int]] = {"buy": {}, "sell": {}}
         self._last_best: tuple[int, int, int, int] | None = None
@@ -143,6 +143,12 @@ class SimulatedMarket:
         book = self._flow.book
         bids, asks = book.top("buy", levels), book.top("sell", levels)
         return self._snapshot(self._flow.sequence, bids, asks)
+
+    def oldest_snapshot(self, levels: int | None = None) -> BookSnapshot:
+        """The oldest book that is kept: nothing that is published from now on continues it."""
+        sequence = max(self._filled_sequence, self._flow.history.oldest)
+        book = self._flow.history.book_at(sequence)
+        return self._snapshot(sequence, book.top("buy", levels), book.top("sell", levels))
 
     def published_snapshot(self) -> BookSnapshot:
         """The published window as the last update left it: where the next update continues."""

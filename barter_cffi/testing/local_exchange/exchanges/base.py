@@ -14,7 +14,7 @@ from typing import ClassVar
 
 from ..connection import Connection, Subscription
 from ..events import Event, Kind, Level
-from ..faults import Fault, Faults
+from ..faults import CLOCK_STEP_NS, Fault, Faults
 from ..journal import Journal
 from ..market import Market
 from ..rest_markets import market_list
@@ -145,9 +145,13 @@ class Exchange(ABC):
                 seed=self.options.seed,
                 depth=self.options.depth,
                 history_limit=self.options.history_limit,
-                clock=self.options.clock,
+                clock=self.clock,
             )
         return simulated
+
+    def clock(self) -> int:
+        """The time of what happens, in nanoseconds since the Unix epoch; a fault sets it back."""
+        return self.options.clock() - (CLOCK_STEP_NS if self.fault(Fault.CLOCK_BACKWARDS) else 0)
 
     def fault(self, fault: Fault) -> bool:
         """Whether the fault is set; counts it."""
@@ -248,8 +252,7 @@ class Exchange(ABC):
             for event in events:
                 self._record(event, kind, numbers)
             for receiver in receivers:
-                for frame in self.encode(receiver, events):
-                    receiver.connection.send_event(frame)
+                self._send(receiver, self.encode(receiver, events))
         return events
 
     def resolve(self, market: str) -> SimulatedMarket:
@@ -266,6 +269,17 @@ class Exchange(ABC):
         known = ", ".join(sorted(self.instruments))
         raise LookupError(f"{self.name} has {len(named)} markets for {market!r}; it has {known}")
 
+    def _send(self, receiver: Subscription, frames: list[str]) -> None:
+        """Sends a subscription what was encoded for it, in the order that the faults leave."""
+        if self.fault(Fault.UNKNOWN_SYMBOL):
+            frames = [_of_unknown_market(receiver, frames[0]), *frames]
+        if self.fault(Fault.OUT_OF_ORDER):
+            receiver.held += frames
+            return
+        frames, receiver.held = frames + receiver.held, []
+        for frame in frames:
+            receiver.connection.send_event(frame)
+
     def _record(self, event: Event, kind: Kind, connections: tuple[int, ...]) -> None:
         self.journal.event_sent(self.name, kind, event, connections)
 
@@ -273,3 +287,11 @@ class Exchange(ABC):
         held = self._subscriptions.get((subscription.kind, subscription.market.name), [])
         if subscription in held:
             held.remove(subscription)
+
+
+def _of_unknown_market(subscription: Subscription, frame: str) -> str:
+    """The frame as if it were of another market, by name and by number."""
+    name, number = subscription.market.name, subscription.channel_id
+    other = f"X{name}" if name[0] != "t" else f"tX{name[1:]}"
+    changed = frame.replace(name, other)
+    return changed.replace(f"[{number},", f"[{number + 1},", 1) if number else changed

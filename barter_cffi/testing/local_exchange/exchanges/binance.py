@@ -140,7 +140,8 @@ class Binance(Exchange):
 
     def depth(self, market: SimulatedMarket, limit: int) -> Reply:
         """The book of a market, so many levels a side."""
-        snapshot = market.snapshot(limit)
+        outdated = self.fault(Fault.SNAPSHOT_OUTDATED)
+        snapshot = market.oldest_snapshot(limit) if outdated else market.snapshot(limit)
         self.journal.event_sent(self.name, "l2", snapshot, ())
         return Reply(200, dumps(self.depth_body(snapshot)))
 
@@ -167,6 +168,8 @@ class Binance(Exchange):
         elif len({*connection.subscriptions, *streams}) > MAX_STREAMS:
             self._refuse(connection, 2, f"Invalid request: over {MAX_STREAMS} streams", number)
             connection.close(1008, "Too many streams")
+        elif self.fault(Fault.WITHHOLD_ACKNOWLEDGEMENT):
+            return
         else:
             self._answer(connection, None, number)
             for stream in streams:

@@ -114,7 +114,7 @@ class Bitfinex(Exchange):
             self._refuse(connection, request, 10301, "subscribe: dup", held.channel_id)
         elif len(connection.subscriptions) >= MAX_CHANNELS:
             self._refuse(connection, request, 10305, "subscribe: limit")
-        else:
+        elif not self.fault(Fault.WITHHOLD_ACKNOWLEDGEMENT):
             self._add(connection, simulated)
 
     def _add(self, connection: Connection, simulated: SimulatedMarket) -> None:

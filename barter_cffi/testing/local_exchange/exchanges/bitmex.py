@@ -103,7 +103,7 @@ class Bitmex(Exchange):
             self._refuse(connection, "Unknown or expired symbol.", request)
         elif topic in connection.subscriptions:
             self._refuse(connection, f"You are already subscribed to this topic: {topic}", request)
-        else:
+        elif not self.fault(Fault.WITHHOLD_ACKNOWLEDGEMENT):
             answer = {"success": True, "subscribe": topic, "pool": "Aggregated", "request": request}
             connection.send_control(dumps(answer))
             added = self.subscribe(connection, "trades", simulated, topic)

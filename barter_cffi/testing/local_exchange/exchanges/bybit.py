@@ -71,6 +71,8 @@ class Bybit(Exchange):
             if refusal is not None:
                 self._answer(connection, False, refusal, reqid, "subscribe")
                 return
+            if self.fault(Fault.WITHHOLD_ACKNOWLEDGEMENT):
+                return
             self._answer(connection, True, self.accepted, reqid, "subscribe")
             for topic in topics:
                 self._subscribe(connection, topic)

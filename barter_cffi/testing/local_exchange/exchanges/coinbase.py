@@ -66,6 +66,8 @@ class Coinbase(Exchange):
             error = {"type": "error", "message": "Failed to subscribe", "reason": reason}
             connection.send_control(dumps(error))
             return
+        if self.fault(Fault.WITHHOLD_ACKNOWLEDGEMENT):
+            return
         added = [each for channel in wanted if (each := self._add(connection, channel)) is not None]
         for index, subscription in enumerate(added):
             if index % 2 == 0:

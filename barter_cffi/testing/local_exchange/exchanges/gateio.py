@@ -87,6 +87,8 @@ class Gateio(Exchange):
             if simulated is None:
                 self._refuse(connection, request, 2, f"unknown currency pair {name}")
                 return
+        if self.fault(Fault.WITHHOLD_ACKNOWLEDGEMENT):
+            return
         self._answer(connection, request, {"result": {"status": "success"}})
         for name, simulated in found:
             if simulated is not None:

@@ -139,7 +139,7 @@ class Kraken(Exchange):
             known_form = "/" in pair
             what = "not supported" if known_form else "not in ISO 4217-A3 format"
             self._refuse(connection, f"Currency pair {what} {pair}", pair, subscription, reqid)
-        else:
+        elif not self.fault(Fault.WITHHOLD_ACKNOWLEDGEMENT):
             number = zlib.crc32(f"{channel} {simulated.name}".encode())
             self._acknowledge(connection, "subscribed", channel, number, pair, subscription, reqid)
             added = self.subscribe(connection, kind, simulated, f"{channel} {pair}", number)

@@ -131,6 +131,8 @@ class Okx(Exchange):
             message = f"Wrong URL or {named} doesn't exist. {advice}"
             self._refuse(connection, "60018", message)
             return
+        if self.fault(Fault.WITHHOLD_ACKNOWLEDGEMENT):
+            return
         self._acknowledge(connection, "subscribe", argument)
         added = self.subscribe(connection, "trades", simulated, _channel(argument))
         if added is not None:
