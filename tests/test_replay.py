@@ -9,7 +9,7 @@ import sys
 import time
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from local_exchange_captures import (
@@ -134,6 +134,43 @@ def test_what_follows_a_captured_book_waits_until_the_client_has_asked_for_it(tm
         run(scenario())
         events = local.journal.sent("binance_spot", "l2")
         assert [isinstance(event, BookSnapshot) for event in events] == [False, True, False]
+
+
+@pytest.mark.parametrize("name", ["binance_spot", "binance_futures_usd"])
+def test_where_no_book_was_captured_or_only_an_older_one_an_empty_one_begins_the_updates(
+    tmp_path: Path, name: Literal["binance_spot", "binance_futures_usd"]
+) -> None:
+    host = {"binance_spot": "wss://stream.binance.com:9443", "binance_futures_usd": "wss://fstream.binance.com"}[name]
+    url = f"{host}/stream?streams=btcusdt@depth@100ms"
+
+    def update(first: int, last: int, previous: int, price: str) -> dict[str, Any]:
+        frame = depth_update(first, last, price)
+        extra = {"pu": previous, "T": 1_000} if name == "binance_futures_usd" else {}
+        return {**frame, "data": {**frame["data"], **extra}}
+
+    lines: list[Line] = [
+        f"{url} <-> {START}",
+        (0.1, update(51, 53, 50, "9.0")),
+        (0.2, update(54, 55, 53, "8.0")),
+        f"{url} <-> {START + 1}",
+        (1.1, update(81, 83, 80, "7.0")),
+    ]
+    if name == "binance_spot":
+        lines.insert(0, f"{DEPTH} -> {START}: {depth(20)}")
+    capture = written(tmp_path / "binance", *lines)
+    with LocalExchange(captures=[capture], speed=0) as local:
+        kind = "spot" if name == "binance_spot" else "perpetual"
+        wanted = Subscription(name, "btc", "usdt", kind, "l2")
+        with init_dynamic_streams([[wanted]], StreamOptions(endpoints=local.endpoints)) as streams:
+            stream = streams.select_l2s(name, errors="yield")
+            assert stream is not None
+            items = [stream.recv(timeout=10) for _ in range(7)]
+    books = [item for item in items if isinstance(item, BookEvent)]
+    assert [type(item).__name__ for item in items if item not in books] == ["Reconnecting", "Reconnected"]
+    assert [isinstance(book, BookSnapshotEvent) for book in books] == [True, False, False, True, False]
+    assert [book.sequence for book in books] == [50, 53, 55, 80, 83]
+    assert [[level.price for level in book.bids] for book in books] == [[], [9.0], [8.0], [], [7.0]]
+    assert local.book_at(name, "BTCUSDT", 55)[0] == (("9.0", "1.0"), ("8.0", "1.0"))
 
 
 def test_a_client_that_never_asks_for_a_captured_book_gets_the_frames_all_the_same(tmp_path: Path) -> None:

@@ -127,6 +127,86 @@ def test_binary_frames_are_text_deflated_or_not(tmp_path: Path) -> None:
         assert run(trade_ids(local, "okx", ["BTC-USDT"], 3)) == okx_ids(0, 1, 2)
 
 
+OPENED = f"{OKX} <-> {START}\n".encode()
+TRADES = [f"{START}.{number}: {json.dumps(okx_trade(number))}".encode() for number in range(3)]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param(OPENED + b"\n".join(TRADES), id="the last line has no end"),
+        pytest.param((OPENED + b"\n".join(TRADES)).replace(b"\n", b"\r\n"), id="Windows line ends"),
+        pytest.param(b"\xef\xbb\xbf" + OPENED + b"\n\n".join(TRADES) + b"\n", id="a byte order mark and empty lines"),
+        pytest.param(OPENED + b"\n".join(TRADES).replace(b": {", b": {\n\n  ") + b"\n", id="JSON over several lines"),
+        pytest.param(OPENED + b"\n".join([*TRADES, TRADES[0][:-1]]), id="cut in a frame"),
+        pytest.param(OPENED + b"\n".join([*TRADES, b"1600000005"]), id="cut in a time"),
+        pytest.param(OPENED + b"\n".join([*TRADES, b"1600000005: b'{\\x0"]), id="cut in a binary frame"),
+        pytest.param(OPENED + b"\n".join([*TRADES, b'1600000005: {"a":"\xe2\x82']), id="cut in a character"),
+        pytest.param(OPENED + b"\n".join([*TRADES, OPENED[:-4]]), id="cut in a connection"),
+        pytest.param(OPENED + b"\n".join([*TRADES, b'1600000005: {\n"a":']), id="cut in JSON over several lines"),
+    ],
+)
+def test_whatever_the_ends_of_the_lines_and_of_the_file_each_whole_frame_is_read_once(
+    tmp_path: Path, content: bytes
+) -> None:
+    capture = tmp_path / "okx"
+    capture.write_bytes(content)
+    with LocalExchange(captures=[capture], speed=0) as local:
+        assert run(trade_ids(local, "okx", ["BTC-USDT"], 3)) == okx_ids(0, 1, 2)
+        assert len(local.captured("okx", "trades")) == 3
+
+
+def test_the_parts_of_a_file_are_read_in_the_order_of_their_numbers_and_its_connections_go_on(tmp_path: Path) -> None:
+    numbers = [0, 1, 2, 10]
+    parts = [tmp_path / f"OKX.ws.7.{number}" for number in numbers]
+    for part, number in zip(parts, numbers, strict=True):
+        part.write_text(f"{START + number}: {json.dumps(okx_trade(number))}\n", encoding="utf-8")
+    parts[0].write_text(f"{OKX} <-> {START}\n{parts[0].read_text(encoding='utf-8')}", encoding="utf-8")
+    with LocalExchange(captures=sorted(map(str, parts)), speed=0) as local:
+        assert run(trade_ids(local, "okx", ["BTC-USDT"], 4)) == okx_ids(*numbers)
+    with pytest.raises(CaptureError, match=r"OKX.ws.7.1:1: a frame before any connection"):
+        LocalExchange(captures=parts[1:])
+
+
+def test_connections_to_exchanges_that_are_not_here_are_left_out(tmp_path: Path) -> None:
+    stranger = "wss://futures.kraken.com/ws/v1"
+    lines = [f"{stranger} <-> {START}", f"{stranger} <- {START}: {{}}", (0.1, {"feed": "trade"}), (0.2, {"topic": 1})]
+    other = written(tmp_path / "other", *lines)
+    capture = written(tmp_path / "okx", *lines, f"{OKX} <-> {START}", *((1, okx_trade(number)) for number in range(2)))
+    with LocalExchange(captures=[other, capture], speed=0) as local:
+        assert list(local.addresses) == ["okx"]
+        assert run(trade_ids(local, "okx", ["BTC-USDT"], 2)) == okx_ids(0, 1)
+    with pytest.raises(CaptureError, match="other:1: no exchange of the local exchange has this address"):
+        LocalExchange(captures=[other])
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        pytest.param(["sum", 'over {"a":1}'], id="which began as something else"),
+        pytest.param([(0, okx_trade(1)), "more"], id="after a whole frame"),
+        pytest.param([(0, "pong"), "more"], id="after a text"),
+        pytest.param([f"{OKX} <-> {START}", "more"], id="after a connection"),
+    ],
+)
+def test_a_line_that_continues_nothing_is_told(tmp_path: Path, lines: list[Any]) -> None:
+    capture = written(tmp_path / "okx", f"{OKX} <-> {START}", *lines)
+    number = 2 if lines[0] == "sum" else 3
+    with pytest.raises(CaptureError, match=f"okx:{number}: not a record of a capture"):
+        LocalExchange(captures=[capture])
+
+
+def test_dated_contracts_are_subscribed_as_what_their_venue_has(tmp_path: Path) -> None:
+    rows = [
+        f"wss://fstream.binance.com/stream?streams=btcusdt_210924@trade <-> {START}",
+        f"{BITMEX} <-> {START}",
+        f'{BITMEX} <- {START}: {{"op":"subscribe","args":["trade:XRPU21"]}}',
+    ]
+    with LocalExchange(captures=[written(tmp_path / "dated", *rows)]) as local:
+        for name, market in (("binance_futures_usd", "BTCUSDT_210924"), ("bitmex", "XRPU21")):
+            assert local.markets(name)[market].kind == "perpetual"
+
+
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
@@ -151,5 +231,5 @@ def test_a_malformed_line_is_told_with_file_and_line(tmp_path: Path, lines: list
 def test_text_in_another_encoding_is_told_with_file_and_line(tmp_path: Path) -> None:
     capture = tmp_path / "latin"
     capture.write_bytes(b"\n\xe9\n")
-    with pytest.raises(CaptureError, match=r"latin:\d: not UTF-8 text"):
+    with pytest.raises(CaptureError, match=r"latin:2: not UTF-8 text"):
         LocalExchange(captures=[capture])

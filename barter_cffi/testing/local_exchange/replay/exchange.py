@@ -111,7 +111,7 @@ class Replaying(Exchange):
 
     def depth(self, market: SimulatedMarket, limit: int) -> Reply:
         """The captured book of the market, whole: of those after the place where its newest
-        subscription began, the last whose time has come, or else the first."""
+        subscription began and that its updates continue, the last whose time has come, or else the first."""
         self._asked[market.name] += 1
         begin = reached = 0
         for playback in self._playbacks.values():
@@ -124,7 +124,8 @@ class Replaying(Exchange):
             for place, entry in enumerate(self.timeline.entries)
             if isinstance(entry, Answer) and entry.snapshot is not None and entry.snapshot.market == market.name
         ]
-        since = [book for book in books if book[0] >= begin] or books[-1:]
+        continued = self.timeline.continued(market.name, begin)
+        since = [book for book in books if book[0] >= begin and book[2].sequence >= continued] or books[-1:]
         if not since:
             return Reply(404, dumps({"code": -1000, "msg": f"The capture has no depth of {market.name}."}))
         _, answer, snapshot = max(

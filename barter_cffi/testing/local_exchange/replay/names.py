@@ -19,6 +19,7 @@ _QUOTES: Final = (
     *("btc", "xbt", "eth", "bnb", "trx"),
 )
 _PLAIN: Final = {"kraken": {"xbt": "btc", "xdg": "doge"}, "bitfinex": {"ust": "usdt"}, "bitmex": {"xbt": "btc"}}
+#: Where all that is subscribed counts as a perpetual, dated contracts included.
 _PERPETUAL: Final = (
     "binance_futures_usd",
     "bybit_perpetuals_usd",
@@ -39,12 +40,10 @@ def market_named(exchange: str, name: str) -> Market:
     if exchange == "bitfinex":
         pair = pair.removeprefix("t")
     base, quote = (plain.get(asset, asset) for asset in _assets(pair.lower()))
-    if dated is None:
+    expiry = _expiry(dated["date"]) if dated is not None else None
+    if dated is None or expiry is None or exchange in _PERPETUAL:
         perpetual = exchange in _PERPETUAL or name.endswith("-SWAP")
         return Market(base, quote, "perpetual" if perpetual else "spot")
-    expiry = _expiry(dated["date"])
-    if expiry is None:
-        return Market(base, quote, "perpetual" if exchange in _PERPETUAL else "spot")
     option: Literal["call", "put"] | None = None
     if dated["option"] is not None:
         option = "call" if dated["option"] == "C" else "put"

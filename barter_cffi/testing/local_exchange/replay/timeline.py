@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from os import PathLike
+from pathlib import Path
 from typing import Any, Final, TypeAlias
 from urllib.parse import parse_qsl, urlsplit
 
@@ -95,6 +96,14 @@ class Timeline:
                 return at + 1
         return len(self.entries)
 
+    def continued(self, market: str, place: int) -> int:
+        """The sequence that a book must have at least to be continued by the market's updates from `place` on."""
+        for at, frame in self.frames(("l2", market)):
+            for event in frame.events[market]:
+                if at >= place and isinstance(event, BookUpdate):
+                    return event.previous_sequence
+        return 0
+
     def book_at(self, market: str, sequence: int) -> tuple[tuple[Level, ...], tuple[Level, ...]]:
         """(bids, asks), best first, after the change `sequence`: the newest snapshot not after it,
         and the updates since. Raises `LookupError` where there is no such snapshot."""
@@ -121,17 +130,34 @@ class Timeline:
 def timelines(paths: Iterable[str | PathLike[str]]) -> dict[str, Timeline]:
     """The timelines of the exchanges that these files capture.
 
-    Raises `CaptureError`, which names file and line, where a file is not such a capture; `OSError`
-    where one cannot be read.
+    `name.0`, `name.1` and so on are parts of one file, whose connections go on from one to the next.
+    Connections to addresses of no exchange here are left out.
+
+    Raises `CaptureError`, which names file and line, where a file is not such a capture, or captures
+    no exchange that is here; `OSError` where one cannot be read.
     """
     reading = _Reading()
-    for path in paths:
+    for parts in _files(paths):
         reading.next_file()
-        for record in records(path):
-            reading.add(record)
+        for path in parts:
+            for record in records(path):
+                reading.add(record)
+    if not reading.timelines and reading.stranger is not None:
+        record = reading.stranger
+        raise record.error(f"no exchange of the local exchange has this address: {record.url}")
     for exchange, timeline in reading.timelines.items():
         _settle(timeline, sorted(reading.entries[exchange], key=lambda entry: entry.time_ns))
     return reading.timelines
+
+
+def _files(paths: Iterable[str | PathLike[str]]) -> Iterable[Sequence[Path]]:
+    """The parts of each file, in the order of their numbers; files in the order in which they were named."""
+    files: dict[Path, list[tuple[int, Path]]] = {}
+    for path in map(Path, paths):
+        number = path.suffix.removeprefix(".")
+        name, part = (path.with_suffix(""), int(number)) if number.isdecimal() else (path, 0)
+        files.setdefault(name, []).append((part, path))
+    return [[path for _, path in sorted(parts)] for parts in files.values()]
 
 
 @dataclass(slots=True)
@@ -157,10 +183,14 @@ class _Reading:
         self._open: dict[str, _Link] = {}
         self._newest = ""
         self._sources = 0
+        #: The addresses of open connections to none of the exchanges, and the first that opened one.
+        self._strangers: set[str] = set()
+        self.stranger: Record | None = None
 
     def next_file(self) -> None:
         """What follows is of another file, whose connections are others."""
         self._open.clear()
+        self._strangers.clear()
 
     def add(self, record: Record) -> None:
         """Adds a record. Raises `CaptureError` where it cannot be."""
@@ -176,7 +206,9 @@ class _Reading:
     def _opened(self, record: Record) -> None:
         exchange = exchange_at(record.url)
         if exchange is None:
-            raise record.error(f"no exchange of the local exchange has this address: {record.url}")
+            self._strangers.add(record.url)
+            self.stranger = self.stranger or record
+            return
         timeline = self._timeline(exchange)
         before = self._open.get(record.url)
         if before is not None and before.time_ns <= record.time_ns:  # else both were open at once
@@ -190,6 +222,8 @@ class _Reading:
 
     def _sent(self, record: Record) -> None:
         link = self._open.get(record.url)
+        if record.url in self._strangers:
+            return
         if link is None:
             raise record.error(f"a request on a connection that was not opened above: {record.url}")
         link.at(record.time_ns)
@@ -197,7 +231,7 @@ class _Reading:
         self.timelines[link.reader.exchange].markets.update(link.reader.requested(_json(record)))
 
     def _received(self, record: Record) -> None:
-        if not self._open:
+        if not self._open and not self._strangers:
             raise record.error("a frame before any connection: no `URL <-> time` above")
         value = _json(record)
         unread: tuple[str, Exception] | None = None
@@ -212,7 +246,7 @@ class _Reading:
                 played = Played(link.at(record.time_ns), link.source, frame)
                 self.entries[link.reader.exchange].append(played)
                 return
-        if unread is not None:
+        if unread is not None and not self._strangers:
             exchange, reason = unread
             message = f"not a frame as {exchange} sends it ({reason!r}): {quoted(record.text)}"
             raise record.error(message) from reason
@@ -275,7 +309,39 @@ def _settle(timeline: Timeline, entries: list[Entry]) -> None:
                 timeline.sources.setdefault(key, set()).add(entry.source)
                 timeline.markets.add(key[1])
         kept.append(entry)
-    timeline.entries = tuple(kept)
+    timeline.entries = tuple(_with_books(timeline.exchange, kept))
+
+
+def _with_books(exchange: str, entries: Sequence[Entry]) -> Iterator[Entry]:
+    """The entries, with an empty book before the first update of each market and connection whose book was not
+    captured, or only an older one that the updates do not continue."""
+    read = reader(exchange, "")
+    begun: dict[str, int] = {}
+    for place, entry in enumerate(entries):
+        if isinstance(entry, Cut):
+            begun = {market: source for market, source in begun.items() if source != entry.source}
+        elif isinstance(entry, Played) and isinstance(entry.frame, MarketFrame) and entry.frame.kind == "l2":
+            for market, events in entry.frame.events.items():
+                first = next((event for event in events if isinstance(event, BookUpdate)), None)
+                if first is None or market in begun:
+                    continue
+                begun[market] = entry.source
+                body = read.book_before(first)
+                if body is not None and not _has_book(entries, place, entry.source, first):
+                    snapshot = read.snapshot(parse(body), market, first.time_ns)
+                    yield Answer(entry.time_ns, "", {}, body, snapshot)
+        yield entry
+
+
+def _has_book(entries: Sequence[Entry], place: int, source: int, first: BookUpdate) -> bool:
+    """Whether a captured book is continued by an update and what follows it on its connection."""
+    for at, entry in enumerate(entries):
+        if at > place and isinstance(entry, Cut) and entry.source == source:
+            return False
+        book = entry.snapshot if isinstance(entry, Answer) else None
+        if book is not None and book.market == first.market and book.sequence >= first.previous_sequence:
+            return True
+    return False
 
 
 def _json(record: Record) -> Any:

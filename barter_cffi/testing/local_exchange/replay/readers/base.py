@@ -15,7 +15,7 @@ from decimal import Decimal
 from typing import Any, ClassVar
 
 from ...connection import Subscription
-from ...events import BestBidAsk, BookSnapshot, Event, Kind, Level, Side, Trade
+from ...events import BestBidAsk, BookSnapshot, BookUpdate, Event, Kind, Level, Side, Trade
 from ..frames import Frame, MarketFrame, Write
 from ..verbatim import Number, write
 
@@ -47,6 +47,10 @@ class Reader(ABC):
 
     def snapshot(self, value: Any, market: str, time_ns: int) -> BookSnapshot | None:
         """The book in the body of a REST answer; None where it is none."""
+        return None
+
+    def book_before(self, update: BookUpdate) -> str | None:
+        """The body of a REST answer with an empty book that an update continues; None where books come in frames."""
         return None
 
     def requested(self, value: Any) -> Iterator[str]:

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Final
 from ...connection import Subscription
 from ...events import BookSnapshot, BookUpdate, Event, Kind, Level, Liquidation
 from ..frames import Frame, MarketFrame, Word
-from ..verbatim import write
+from ..verbatim import Number, write
 from .base import Reader, decimal, levels, nanoseconds, side_of
 
 _MS: Final = 1_000_000
@@ -68,6 +68,12 @@ class BinanceReader(Reader):
         time_ns = nanoseconds(value["E"], _MS) if "E" in value else time_ns
         sides = levels(value["bids"]), levels(value["asks"])
         return BookSnapshot(self.exchange, market, sequence, 0, *sides, time_ns)
+
+    def book_before(self, update: BookUpdate) -> str | None:
+        """As both venues answer it; the time of USD-M's is the update's."""
+        time_ms = Number(update.time_ns // _MS)
+        times = {"E": time_ms, "T": time_ms} if self.exchange == "binance_futures_usd" else {}
+        return write({"lastUpdateId": update.previous_sequence, **times, "bids": [], "asks": []})
 
     def _read(self, kind: Kind, row: dict[str, Any], time_ns: int) -> tuple[str, tuple[Event, ...]]:
         if kind == "liquidations":
