@@ -54,7 +54,8 @@ class ReconnectPolicy:
     """When attempts to reconnect are made.
 
     The longest delay is `initial`, then each time `multiplier` times the last, up to `max`; the delay itself is drawn
-    at random from its last part, `jitter` of it. At the defaults a server that accepts every connection and ends it at once sees at most 10 in a minute.
+    at random from its last part, `jitter` of it. At the defaults a server that accepts every connection and ends it at
+    once sees at most 10 in a minute.
 
     Attributes:
         initial: seconds; 0.25 unless given.
@@ -97,6 +98,9 @@ class StreamOptions:
         endpoints: other addresses than the exchanges' own, an `Endpoint` or a WebSocket address each.
         queue: bounds of each stream's queue.
         reconnect: when attempts to reconnect are made.
+        keepalive: seconds between WebSocket pings on every connection; 15 unless given.
+        keepalive_timeout: seconds without any frame, answers to pings included, after which a connection is dead and
+            opened again; twice `keepalive` unless given.
         snapshot_depth: levels a side asked of order book snapshots; the exchange's largest sensible unless given.
 
     Raises:
@@ -109,6 +113,8 @@ class StreamOptions:
     endpoints: Mapping[ExchangeId, str | Endpoint] | None = None
     queue: QueueOptions | None = None
     reconnect: ReconnectPolicy | None = None
+    keepalive: float | None = None
+    keepalive_timeout: float | None = None
     snapshot_depth: int | None = None
 
     def __post_init__(self) -> None:
@@ -120,6 +126,8 @@ class StreamOptions:
             endpoints=(Mapping,),
             queue=(QueueOptions,),
             reconnect=(ReconnectPolicy,),
+            keepalive=_NUMBER,
+            keepalive_timeout=_NUMBER,
             snapshot_depth=_WHOLE,
         )
         for exchange, endpoint in (self.endpoints or {}).items():
@@ -153,6 +161,8 @@ def options_json(options: StreamOptions | None) -> dict[str, object]:
             max_attempts=reconnect.max_attempts,
             stable_ms=_milliseconds("reconnect.stable", reconnect.stable),
         ),
+        keepalive_ms=_milliseconds("keepalive", options.keepalive),
+        keepalive_timeout_ms=_milliseconds("keepalive_timeout", options.keepalive_timeout),
         snapshot_depth=options.snapshot_depth,
     )
 

@@ -25,6 +25,8 @@ def test_everything_given_is_passed_in_the_librarys_units() -> None:
         endpoints={"kraken": "ws://127.0.0.1:1", "binance_spot": Endpoint("ws://127.0.0.1:2", "http://127.0.0.1:3")},
         queue=QueueOptions(capacity=10, max_bytes=4096, policy="drop_oldest"),
         reconnect=ReconnectPolicy(initial=0.25, multiplier=1.5, max=8, jitter=0.5, max_attempts=7, stable=20),
+        keepalive=5,
+        keepalive_timeout=7.5,
         snapshot_depth=50,
     )
     assert options_json(options) == {
@@ -44,6 +46,8 @@ def test_everything_given_is_passed_in_the_librarys_units() -> None:
             "max_attempts": 7,
             "stable_ms": 20000,
         },
+        "keepalive_ms": 5000,
+        "keepalive_timeout_ms": 7500,
         "snapshot_depth": 50,
     }
     in_memory([(EXCHANGE, "trades")], options)[0].close()
@@ -66,6 +70,8 @@ def test_options_are_values() -> None:
         (StreamOptions, {"endpoints": {1: "ws://127.0.0.1"}}, "endpoints"),
         (StreamOptions, {"queue": {"capacity": 5}}, "queue"),
         (StreamOptions, {"reconnect": 1.0}, "reconnect"),
+        (StreamOptions, {"keepalive": "15"}, "keepalive"),
+        (StreamOptions, {"keepalive_timeout": True}, "keepalive_timeout"),
         (StreamOptions, {"snapshot_depth": 1.5}, "snapshot_depth"),
         (QueueOptions, {"capacity": 1.0}, "capacity"),
         (QueueOptions, {"max_bytes": "1"}, "max_bytes"),
@@ -108,6 +114,8 @@ def test_options_must_be_stream_options() -> None:
         (StreamOptions(reconnect=ReconnectPolicy(max_attempts=-1)), r"options\.reconnect\.max_attempts"),
         (StreamOptions(reconnect=ReconnectPolicy(stable=0)), r"options\.reconnect\.stable"),
         (StreamOptions(reconnect=ReconnectPolicy(initial=2, max=1)), r"options\.reconnect\.max"),
+        (StreamOptions(keepalive=0), r"options\.keepalive_ms"),
+        (StreamOptions(keepalive=2, keepalive_timeout=2), r"options\.keepalive_timeout_ms"),
         (StreamOptions(snapshot_depth=0), r"options\.snapshot_depth"),
         (StreamOptions(endpoints={"kraken": "kraken"}), r"options\.endpoints\.kraken"),
         (StreamOptions(endpoints={"kraken": Endpoint(rest="ws://a")}), r"options\.endpoints\.kraken\.rest"),

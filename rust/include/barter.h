@@ -451,6 +451,7 @@ barter_status barter_last_error_message(char *buf, size_t cap, size_t *len);
 
 /**
  * Closes every set and every stream of the process; waits end with `BARTER_HANDLE_CLOSED`. Handles stay to be freed.
+ * Returns when every socket has said goodbye with a close frame and is gone, after 100 ms at the latest.
  *
  * Ownership: nothing changes hands. Errors: none of its own. Threads: any.
  */

@@ -26,6 +26,8 @@ pub struct StreamOptions {
     pub queue: QueueOptions,
     /// Delays between attempts to reconnect.
     pub reconnect: ReconnectPolicy,
+    /// Pings of ours, and how long a connection may bring no frame.
+    pub keepalive: Keepalive,
     /// Levels a side asked of an order book snapshot; the exchange's largest sensible where `None`.
     pub snapshot_depth: Option<u32>,
 }
@@ -88,6 +90,15 @@ pub enum QueuePolicy {
     DropOldest,
 }
 
+/// How a connection is known to be alive: whatever frame comes, the pong to a ping included, says so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Keepalive {
+    /// Time between our WebSocket pings.
+    pub interval: Duration,
+    /// Without a frame for so long a connection is dead.
+    pub timeout: Duration,
+}
+
 /// When attempts to reconnect are made. The longest delay is `initial`, then each time `multiplier` times the last, up
 /// to `max`; the delay is drawn from its last part, `jitter` of it.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -123,6 +134,8 @@ pub(crate) struct Raw {
     endpoints: HashMap<String, RawEndpoint>,
     queue: QueueOptions,
     reconnect: RawReconnect,
+    keepalive_ms: u64,
+    keepalive_timeout_ms: Option<u64>,
     snapshot_depth: Option<u32>,
 }
 
@@ -135,6 +148,8 @@ impl Default for Raw {
             endpoints: HashMap::new(),
             queue: QueueOptions::default(),
             reconnect: RawReconnect::default(),
+            keepalive_ms: 15_000,
+            keepalive_timeout_ms: None,
             snapshot_depth: None,
         }
     }
@@ -222,6 +237,7 @@ impl Raw {
                 .collect::<Result<_>>()?,
             queue: self.queue,
             reconnect: self.reconnect.checked()?,
+            keepalive: keepalive(self.keepalive_ms, self.keepalive_timeout_ms)?,
             snapshot_depth: self.snapshot_depth,
         })
     }
@@ -256,6 +272,21 @@ impl RawReconnect {
             stable: ms("reconnect.stable_ms", self.stable_ms)?,
         })
     }
+}
+
+fn keepalive(interval_ms: u64, timeout_ms: Option<u64>) -> Result<Keepalive> {
+    let interval = ms("keepalive_ms", interval_ms)?;
+    let timeout = match timeout_ms {
+        Some(timeout_ms) => ms("keepalive_timeout_ms", timeout_ms)?,
+        None => 2 * interval,
+    };
+    check(
+        "keepalive_timeout_ms",
+        timeout > interval,
+        timeout.as_millis(),
+        "more than keepalive_ms",
+    )?;
+    Ok(Keepalive { interval, timeout })
 }
 
 fn ms(path: &str, value: u64) -> Result<Duration> {
@@ -377,6 +408,11 @@ mod tests {
             (
                 r#"{"reconnect":{"stable_ms":0}}"#,
                 "options.reconnect.stable_ms: 0",
+            ),
+            (r#"{"keepalive_ms":0}"#, "options.keepalive_ms: 0"),
+            (
+                r#"{"keepalive_ms":5,"keepalive_timeout_ms":5}"#,
+                "options.keepalive_timeout_ms: 5",
             ),
             (r#"{"snapshot_depth":0}"#, "options.snapshot_depth: 0"),
             (

@@ -17,6 +17,7 @@ pub use streams::*;
 pub use testing::*;
 
 use crate::{
+    feed,
     handle::{self, Handled},
     runtime,
     status::{Error, Result, Status},
@@ -219,7 +220,11 @@ pub unsafe extern "C" fn barter_last_error_message(
     })
 }
 
+/// How long `barter_shutdown` waits for the sockets.
+const SOCKETS_GONE_LIMIT: Duration = Duration::from_millis(100);
+
 /// Closes every set and every stream of the process; waits end with `BARTER_HANDLE_CLOSED`. Handles stay to be freed.
+/// Returns when every socket has said goodbye with a close frame and is gone, after 100 ms at the latest.
 ///
 /// Ownership: nothing changes hands. Errors: none of its own. Threads: any.
 #[unsafe(no_mangle)]
@@ -228,6 +233,8 @@ pub extern "C" fn barter_shutdown() -> barter_status {
         let (sets, streams) = handle::all();
         sets.iter().for_each(|set| set.close());
         streams.iter().for_each(|stream| stream.close());
+        drop((sets, streams));
+        feed::wait_until_gone(SOCKETS_GONE_LIMIT);
         Ok(Status::Ok)
     })
 }

@@ -5,23 +5,21 @@
 use super::{
     reader::Input,
     snapshot::{Replies, Snapshot, poll_reply},
+    socket::Incoming,
     venue::{Meaning, Venue},
 };
 use barter_integration::{
     error::SocketError,
-    protocol::{
-        StreamParser,
-        websocket::{WsError, WsMessage, WsStream},
-    },
+    protocol::{StreamParser, websocket::WsMessage},
 };
-use futures::{Stream, StreamExt, stream};
+use futures::{Stream, stream};
 use std::{
     collections::VecDeque,
     marker::PhantomData,
     pin::Pin,
     task::{Context, Poll, ready},
 };
-use tokio_tungstenite::tungstenite::{Utf8Bytes, protocol::CloseFrame};
+use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 /// What the handshake keeps for later, in the order it came.
 #[derive(Debug)]
@@ -34,7 +32,7 @@ pub(crate) enum Kept {
 
 /// The frames of one connection as the transformer's input.
 pub(crate) struct Frames<Ex, I> {
-    socket: WsStream,
+    incoming: Incoming,
     kept: VecDeque<Kept>,
     snapshots: Option<Replies>,
     control_frames: u64,
@@ -43,9 +41,13 @@ pub(crate) struct Frames<Ex, I> {
 }
 
 impl<Ex: Venue, I: Input> Frames<Ex, I> {
-    pub(crate) fn new(socket: WsStream, kept: VecDeque<Kept>, snapshots: Option<Replies>) -> Self {
+    pub(crate) fn new(
+        incoming: Incoming,
+        kept: VecDeque<Kept>,
+        snapshots: Option<Replies>,
+    ) -> Self {
         Self {
-            socket,
+            incoming,
             kept,
             snapshots,
             control_frames: 0,
@@ -105,11 +107,7 @@ impl<Ex: Venue, I: Input> Frames<Ex, I> {
                     payload: bytes.to_vec(),
                 })),
             },
-            WsMessage::Close(frame) => {
-                self.ended = Some(close_reason(frame.as_ref()));
-                None
-            }
-            WsMessage::Ping(_) | WsMessage::Pong(_) | WsMessage::Frame(_) => {
+            WsMessage::Ping(_) | WsMessage::Pong(_) | WsMessage::Close(_) | WsMessage::Frame(_) => {
                 self.control_frames += 1;
                 None
             }
@@ -141,14 +139,10 @@ impl<Ex: Venue, I: Input> Stream for Frames<Ex, I> {
                     }
                 }
             } else {
-                match ready!(this.socket.poll_next_unpin(cx)) {
-                    Some(Ok(message)) => this.read_message(message),
-                    Some(Err(error)) => {
-                        this.ended = Some(broken_reason(&error));
-                        None
-                    }
-                    None => {
-                        this.ended = Some(CUT.to_owned());
+                match ready!(this.incoming.poll_next(cx)) {
+                    Ok(message) => this.read_message(message),
+                    Err(reason) => {
+                        this.ended = Some(reason);
                         None
                     }
                 }
@@ -159,32 +153,6 @@ impl<Ex: Venue, I: Input> Stream for Frames<Ex, I> {
         }
         Poll::Ready(None)
     }
-}
-
-const CUT: &str = "the exchange ended the connection";
-
-/// A close frame in words.
-pub(crate) fn close_reason(frame: Option<&CloseFrame>) -> String {
-    match frame {
-        None => format!("{CUT} with a close frame"),
-        Some(frame) if frame.reason.is_empty() => {
-            format!("{CUT} with close code {}", u16::from(frame.code))
-        }
-        Some(frame) => format!(
-            "{CUT} with close code {}: {}",
-            u16::from(frame.code),
-            frame.reason
-        ),
-    }
-}
-
-/// The end of a socket in words: what it failed with, or that there is nothing more.
-pub(crate) fn end_reason(end: Option<&WsError>) -> String {
-    end.map_or_else(|| CUT.to_owned(), broken_reason)
-}
-
-fn broken_reason(error: &WsError) -> String {
-    format!("the connection broke: {}", super::error::with_causes(error))
 }
 
 /// The parser for upstream's `ExchangeStream` over [`Frames`], which has read the frames already.

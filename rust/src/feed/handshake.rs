@@ -4,18 +4,15 @@
 
 use super::{
     error::{FeedError, listed},
-    frames::{Kept, close_reason, end_reason},
+    frames::Kept,
     limits,
     snapshot::{self, Replies, Requests},
+    socket::{Incoming, Outgoing},
     venue::{Accepted, Meaning, Venue, market_of},
 };
 use barter_data::subscription::Map;
 use barter_instrument::instrument::InstrumentIndex;
-use barter_integration::{
-    protocol::websocket::{WebSocket, WsError, WsMessage},
-    subscription::SubscriptionId,
-};
-use futures::{SinkExt, StreamExt};
+use barter_integration::{protocol::websocket::WsMessage, subscription::SubscriptionId};
 use serde::Deserialize;
 use std::{
     collections::{HashSet, VecDeque},
@@ -85,7 +82,8 @@ impl<Ex: Venue> Handshake<Ex> {
     /// Runs the handshake within `limit` and what the pace of the requests adds to it.
     pub(crate) async fn run(
         mut self,
-        socket: &mut WebSocket,
+        outgoing: &Outgoing,
+        incoming: &mut Incoming,
         snapshots: Option<&mut SnapshotLink>,
         limit: Duration,
     ) -> Result<Handshaken, FeedError> {
@@ -94,7 +92,8 @@ impl<Ex: Venue> Handshake<Ex> {
             .flat_map(|request| request.messages.drain(..))
             .collect();
         let limit = limit + limits::of(Ex::ID).sending_time(messages.len());
-        match tokio::time::timeout(limit, self.shake(socket, messages, snapshots)).await {
+        let shaking = self.shake(outgoing, incoming, messages, snapshots);
+        match tokio::time::timeout(limit, shaking).await {
             Ok(Ok(())) => Ok(Handshaken {
                 map: self.map,
                 kept: self.kept,
@@ -110,7 +109,8 @@ impl<Ex: Venue> Handshake<Ex> {
 
     async fn shake(
         &mut self,
-        socket: &mut WebSocket,
+        outgoing: &Outgoing,
+        incoming: &mut Incoming,
         messages: Vec<WsMessage>,
         snapshots: Option<&mut SnapshotLink>,
     ) -> Result<(), FeedError> {
@@ -122,13 +122,15 @@ impl<Ex: Venue> Handshake<Ex> {
         for message in messages {
             if let Some(pacer) = &mut pacer {
                 let turn = pacer.turn(Instant::now());
-                self.listen_until(socket, turn).await?;
+                self.listen_until(incoming, turn).await?;
             }
-            let sent = socket.send(message).await;
-            sent.map_err(|error| closed::<Ex>(end_reason(Some(&error))))?;
+            if outgoing.send(message).await.is_err() {
+                // Reading says why.
+                break;
+            }
         }
         while !self.unaccepted.is_empty() {
-            self.message(socket.next().await)?;
+            self.message(incoming.next().await)?;
         }
         let Some(SnapshotLink { requests, replies }) = snapshots else {
             return Ok(());
@@ -140,7 +142,7 @@ impl<Ex: Venue> Handshake<Ex> {
         }
         while !self.bookless.is_empty() {
             tokio::select! {
-                message = socket.next() => self.message(message)?,
+                message = incoming.next() => self.message(message)?,
                 Some(reply) = replies.recv() => {
                     let snapshot = reply?;
                     self.bookless.retain(|id| *id != snapshot.id);
@@ -154,29 +156,28 @@ impl<Ex: Venue> Handshake<Ex> {
     /// Reads what comes until then.
     async fn listen_until(
         &mut self,
-        socket: &mut WebSocket,
+        incoming: &mut Incoming,
         moment: Instant,
     ) -> Result<(), FeedError> {
         while Instant::now() < moment {
             tokio::select! {
                 () = sleep_until(moment) => {}
-                message = socket.next() => self.message(message)?,
+                message = incoming.next() => self.message(message)?,
             }
         }
         Ok(())
     }
 
-    fn message(&mut self, message: Option<Result<WsMessage, WsError>>) -> Result<(), FeedError> {
-        match message {
-            Some(Ok(WsMessage::Text(text))) => self.text(text),
-            Some(Ok(WsMessage::Binary(bytes))) => match Utf8Bytes::try_from(bytes) {
+    fn message(&mut self, message: Result<WsMessage, String>) -> Result<(), FeedError> {
+        match message.map_err(closed::<Ex>)? {
+            WsMessage::Text(text) => self.text(text),
+            WsMessage::Binary(bytes) => match Utf8Bytes::try_from(bytes) {
                 Ok(text) => self.text(text),
                 Err(error) => Err(closed::<Ex>(format!("a frame is not UTF-8: {error}"))),
             },
-            Some(Ok(WsMessage::Close(frame))) => Err(closed::<Ex>(close_reason(frame.as_ref()))),
-            Some(Ok(WsMessage::Ping(_) | WsMessage::Pong(_) | WsMessage::Frame(_))) => Ok(()),
-            Some(Err(error)) => Err(closed::<Ex>(end_reason(Some(&error)))),
-            None => Err(closed::<Ex>(end_reason(None))),
+            WsMessage::Ping(_) | WsMessage::Pong(_) | WsMessage::Close(_) | WsMessage::Frame(_) => {
+                Ok(())
+            }
         }
     }
 

@@ -3,7 +3,7 @@
 //! takes. Dropping either future closes the socket and ends every task behind it.
 //!
 //! In the order a connection comes to be: [`exchange`] is the table of what each exchange offers and how it speaks,
-//! [`limits`] that of what it allows, `connect` makes the socket, `handshake` subscribes and waits for every
+//! [`limits`] that of what it allows, `connect` makes the socket, which `socket` takes apart and `liveness` watches, `handshake` subscribes and waits for every
 //! acknowledgement, `snapshot` fetches order books and `listing` the names of markets over `http`, `frames` reads the
 //! socket, `reader` turns frames into events, `seen` knows which trades were delivered, `open` does all that once and
 //! `reconnect` again and again, when `backoff` says. [`markets`] asks for everything that an exchange lists.
@@ -17,12 +17,14 @@ mod handshake;
 mod http;
 pub mod limits;
 mod listing;
+mod liveness;
 pub mod markets;
 mod open;
 mod reader;
 mod reconnect;
 mod seen;
 mod snapshot;
+mod socket;
 mod venue;
 
 #[cfg(test)]
@@ -30,6 +32,7 @@ mod tests;
 
 pub use backoff::Backoff;
 pub use error::FeedError;
+pub(crate) use socket::wait_until_gone;
 
 use crate::{options::StreamOptions, outlet::AnyOutlet, subscription::ConnectionPlan};
 use futures::{FutureExt, future::BoxFuture};

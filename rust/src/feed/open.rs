@@ -12,6 +12,7 @@ use super::{
     reconnect::Link,
     seen::Seen,
     snapshot::Fetcher,
+    socket::{self, Outgoing},
     venue::{Kind, Market, Offers, Venue, market_of},
 };
 use crate::options::StreamOptions;
@@ -21,11 +22,9 @@ use barter_data::{
     subscription::{Map, SubscriptionMeta},
 };
 use barter_instrument::instrument::InstrumentIndex;
-use barter_integration::{
-    Transformer, protocol::websocket::WsSink, stream::ExchangeStream, subscription::SubscriptionId,
-};
+use barter_integration::{Transformer, stream::ExchangeStream, subscription::SubscriptionId};
 use futures::{
-    SinkExt, Stream, StreamExt,
+    Stream,
     future::{Either, select},
 };
 use std::{
@@ -102,7 +101,8 @@ where
 {
     let address = pair.websocket_address(options);
     limits::connect_turn(Ex::ID, &address).await;
-    let mut socket = open_socket(Ex::ID, &address, options.connect_timeout).await?;
+    let socket = open_socket(Ex::ID, &address, options.connect_timeout).await?;
+    let (outgoing, mut incoming) = socket::halves(socket, options.keepalive);
     let (map, requests) = requests::<Ex, K>(instruments);
 
     let mut tasks = JoinSet::new();
@@ -129,12 +129,16 @@ where
         _ => None,
     };
     let Handshaken { map, kept } = Handshake::<Ex>::new(map, requests)
-        .run(&mut socket, snapshots.as_mut(), options.subscribe_timeout)
+        .run(
+            &outgoing,
+            &mut incoming,
+            snapshots.as_mut(),
+            options.subscribe_timeout,
+        )
         .await?;
 
-    let (sink, frames) = socket.split();
     if let Some(pings) = <Ex as Venue>::ping_interval() {
-        tasks.spawn(ping(sink, pings));
+        tasks.spawn(ping(outgoing, pings));
     }
     let (requests, replies) = match snapshots {
         Some(SnapshotLink { requests, replies }) => (requests, Some(replies)),
@@ -147,7 +151,7 @@ where
             exchange: Ex::ID,
             reason: error.to_string(),
         })?;
-    let frames = Frames::new(frames, kept, replies);
+    let frames = Frames::new(incoming, kept, replies);
     Ok(Connection {
         events: Box::pin(ExchangeStream::new(frames, reader, VecDeque::new())),
         _tasks: tasks,
@@ -184,12 +188,12 @@ where
     (map, requests)
 }
 
-/// Sends the exchange's own pings until the connection breaks.
-async fn ping(mut sink: WsSink, pings: PingInterval) {
+/// Sends the exchange's own kind of pings until the connection breaks.
+async fn ping(outgoing: Outgoing, pings: PingInterval) {
     let PingInterval { mut interval, ping } = pings;
     loop {
         interval.tick().await;
-        if sink.send(ping()).await.is_err() {
+        if outgoing.send(ping()).await.is_err() {
             return;
         }
     }

@@ -4,6 +4,7 @@ mod books;
 mod control;
 mod corrections;
 mod faults;
+mod liveness;
 mod news;
 mod pairs;
 mod pairs_binance;
@@ -35,6 +36,7 @@ use barter_instrument::{
     },
 };
 use futures::{FutureExt, future::BoxFuture};
+use serde_json::{Value, json};
 use std::{sync::Arc, time::Duration};
 use tokio::{sync::mpsc, task::JoinHandle, time::timeout};
 use url::Url;
@@ -201,4 +203,26 @@ async fn open(
     let (outlet, items) = outlet(plan.exchange, plan.kind);
     let running: Running = connect(plan, Arc::new(options), outlet).await?;
     Ok((Carrying(tokio::spawn(running)), items))
+}
+
+/// The trades of one market of Binance.
+fn trades_plan() -> ConnectionPlan {
+    plan(
+        ExchangeId::BinanceSpot,
+        SubKind::Trades,
+        &[("btc", "usdt")],
+        &MarketDataInstrumentKind::Spot,
+    )
+}
+
+/// Binance accepts the subscription of [`trades_plan`].
+fn acknowledged() -> Value {
+    json!({"result": null, "id": 1})
+}
+
+/// A trade of that market.
+fn trade(id: u64) -> Value {
+    json!({
+        "e": "trade", "E": 1, "s": "BTCUSDT", "t": id, "p": "1.5", "q": "2", "T": 1672515782135i64, "m": false, "M": true
+    })
 }

@@ -1,6 +1,6 @@
 //! The policy at work: paused time, connections that end at once, and draws that a seed decides.
 
-use super::{Item, Items, options, outlet, plan, server};
+use super::{Item, Items, acknowledged, options, outlet, server, trade, trades_plan};
 use crate::{
     feed::{
         FeedError,
@@ -8,13 +8,10 @@ use crate::{
     },
     options::{ReconnectPolicy, StreamOptions},
     outlet::AnyOutlet,
-    subscription::{ConnectionPlan, SubKind},
+    subscription::SubKind,
 };
 use barter_data::{error::DataError, event::MarketEvent, subscription::trade::PublicTrade};
-use barter_instrument::{
-    exchange::ExchangeId,
-    instrument::{InstrumentIndex, market_data::kind::MarketDataInstrumentKind::Spot},
-};
+use barter_instrument::{exchange::ExchangeId, instrument::InstrumentIndex};
 use futures::Stream;
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use std::{
@@ -49,15 +46,6 @@ impl Link<PublicTrade> for Kicked {
     fn ended(&self) -> String {
         "kicked".to_owned()
     }
-}
-
-fn trades_plan() -> ConnectionPlan {
-    plan(
-        ExchangeId::BinanceSpot,
-        SubKind::Trades,
-        &[("btc", "usdt")],
-        &Spot,
-    )
 }
 
 fn carrier(policy: ReconnectPolicy) -> (Carrier<PublicTrade>, Items) {
@@ -156,12 +144,12 @@ async fn the_last_attempt_allowed_ends_the_connection_with_an_error_that_says_wh
 async fn one_connection_of_two_that_gives_up_leaves_the_other_in_the_stream() {
     let server = server::websocket(|mut session| async move {
         session.receive().await;
-        session.send(r#"{"result":null,"id":1}"#).await;
+        session.send_json(&acknowledged()).await;
         if session.number == 0 {
             return session.close(1001, "maintenance").await;
         }
         let mut id = 0;
-        while session.send(trade(id)).await {
+        while session.send_json(&trade(id)).await {
             id += 1;
             sleep(Duration::from_millis(5)).await;
         }
@@ -191,10 +179,4 @@ async fn one_connection_of_two_that_gives_up_leaves_the_other_in_the_stream() {
     }
     second.abort();
     while (items.next)().await.is_some() {}
-}
-
-fn trade(id: u64) -> String {
-    format!(
-        r#"{{"e":"trade","E":1,"s":"BTCUSDT","t":{id},"p":"1.5","q":"2","T":1672515782135,"m":false,"M":true}}"#
-    )
 }

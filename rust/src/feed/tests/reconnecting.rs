@@ -1,6 +1,8 @@
 //! What happens to a connection after it has opened: control frames, drops, gaps in a book, and its end.
 
-use super::{FIRST_INDEX, Items, open, options, outlet, plan, server};
+use super::{
+    FIRST_INDEX, Items, acknowledged, open, options, outlet, plan, server, trade, trades_plan,
+};
 use crate::{
     feed::{
         FeedError,
@@ -9,7 +11,7 @@ use crate::{
     },
     options::{ReconnectPolicy, StreamOptions},
     outlet::AnyOutlet,
-    subscription::{ConnectionPlan, SubKind},
+    subscription::SubKind,
 };
 use barter_data::{
     error::DataError,
@@ -24,7 +26,6 @@ use barter_instrument::{
     },
 };
 use futures::Stream;
-use serde_json::{Value, json};
 use std::{
     pin::Pin,
     sync::Arc,
@@ -40,25 +41,6 @@ fn policy(initial_ms: u64, multiplier: f64, max_ms: u64) -> ReconnectPolicy {
         jitter: 0.0,
         ..ReconnectPolicy::default()
     }
-}
-
-fn trades_plan() -> ConnectionPlan {
-    plan(
-        ExchangeId::BinanceSpot,
-        SubKind::Trades,
-        &[("btc", "usdt")],
-        &Spot,
-    )
-}
-
-fn acknowledged() -> Value {
-    json!({"result": null, "id": 1})
-}
-
-fn trade(id: u64) -> Value {
-    json!({
-        "e": "trade", "E": 1, "s": "BTCUSDT", "t": id, "p": "1.5", "q": "2", "T": 1672515782135i64, "m": false, "M": true
-    })
 }
 
 /// The id of the next item, which must be a trade.

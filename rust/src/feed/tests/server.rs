@@ -91,6 +91,28 @@ impl Session {
         }
     }
 
+    /// The next frame of the client, whatever it is; pings are answered. `None` when it is gone.
+    pub(super) async fn frame(&mut self) -> Option<Message> {
+        self.socket.next().await?.ok()
+    }
+
+    /// Receives so many pings, and answers them.
+    pub(super) async fn pings(&mut self, count: usize) {
+        let mut seen = 0;
+        while seen < count {
+            let frame = self.frame().await.expect("the client is there");
+            seen += usize::from(frame.is_ping());
+        }
+    }
+
+    /// Reads bytes without answering anything until the client ends the connection.
+    pub(super) async fn bytes_until_the_end(&mut self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let read = self.socket.get_mut().read_to_end(&mut bytes).await;
+        read.expect("an orderly end");
+        bytes
+    }
+
     /// Waits until the client is gone.
     pub(super) async fn hold(&mut self) {
         while self.receive().await.is_some() {}

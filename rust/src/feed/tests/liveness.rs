@@ -1,0 +1,172 @@
+//! Whether the far side is alive, and how a connection of ours ends.
+
+use super::{
+    FIRST_INDEX, Items, PATIENCE, acknowledged, open, options, server, trade, trades_plan,
+};
+use crate::{
+    feed::FeedError,
+    options::{Keepalive, StreamOptions},
+    outlet::WAITING_MAX,
+};
+use barter_data::event::DataKind;
+use barter_instrument::exchange::ExchangeId;
+use std::{
+    future::pending,
+    time::{Duration, Instant},
+};
+use tokio::{sync::mpsc, time::timeout};
+use tokio_tungstenite::tungstenite::{Message, protocol::frame::coding::CloseCode};
+
+/// Pings that a server has seen when a connection without frames would be dead.
+const PINGS_OF_THE_TIMEOUT: usize = 15;
+
+fn pinging(server: &server::Server, timeout_ms: u64) -> StreamOptions {
+    let timeout = Duration::from_millis(timeout_ms);
+    StreamOptions {
+        keepalive: Keepalive {
+            interval: timeout / (PINGS_OF_THE_TIMEOUT as u32 - 5),
+            timeout,
+        },
+        ..options(ExchangeId::BinanceSpot, &server.address, None)
+    }
+}
+
+async fn trade_id(items: &mut Items) -> u64 {
+    match items.event().await.kind {
+        DataKind::Trade(trade) => trade.id.parse().expect("a number"),
+        other => panic!("expected a trade, got {other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_brings_no_frame_is_dead_and_is_opened_again_with_that_reason() {
+    let server = server::websocket(|mut session| async move {
+        session.receive().await;
+        session.send_json(&acknowledged()).await;
+        session.send_json(&trade(session.number as u64)).await;
+        if session.number == 0 {
+            // Half-open: the socket is there, and nobody behind it.
+            pending::<()>().await;
+        }
+        session.hold().await;
+    })
+    .await;
+    let (_carrying, mut items) = open(trades_plan(), pinging(&server, 60)).await.unwrap();
+    assert_eq!(trade_id(&mut items).await, 0);
+    let note = items.reconnecting().await;
+    assert_eq!(
+        note.reason,
+        "no frame came for 0.06 s, not even the answer to a ping: the connection is dead"
+    );
+    assert_eq!(note.instruments, [FIRST_INDEX as u32]);
+    assert_eq!(items.reconnected().await.attempts, 1);
+    assert_eq!(trade_id(&mut items).await, 1);
+}
+
+#[tokio::test]
+async fn a_server_that_answers_pings_and_sends_nothing_is_alive() {
+    let server = server::websocket(|mut session| async move {
+        session.receive().await;
+        session.send_json(&acknowledged()).await;
+        session.pings(PINGS_OF_THE_TIMEOUT).await;
+        session.send_json(&trade(7)).await;
+        session.hold().await;
+    })
+    .await;
+    let (_carrying, mut items) = open(trades_plan(), pinging(&server, 600)).await.unwrap();
+    assert_eq!(trade_id(&mut items).await, 7);
+    assert_eq!(server.accepted(), 1);
+}
+
+#[tokio::test]
+async fn a_server_that_dies_during_the_handshake_is_found_out_before_the_handshakes_own_limit() {
+    let server = server::websocket(|mut session| async move {
+        session.receive().await;
+        pending::<()>().await;
+    })
+    .await;
+    let failed = timeout(PATIENCE / 2, open(trades_plan(), pinging(&server, 60))).await;
+    let error = failed.expect("before the handshake's limit").err();
+    let Some(FeedError::Closed { reason, .. }) = error else {
+        panic!("expected the end of the connection, got {error:?}");
+    };
+    assert!(reason.starts_with("no frame came for 0.06 s"), "{reason}");
+}
+
+#[tokio::test]
+async fn a_connection_that_a_full_queue_keeps_from_reading_is_not_dead() {
+    let (told, mut held_up) = mpsc::unbounded_channel();
+    let server = server::websocket(move |mut session| {
+        let told = told.clone();
+        async move {
+            session.receive().await;
+            session.send_json(&acknowledged()).await;
+            for id in 0..=WAITING_MAX {
+                session.send_json(&trade(id)).await;
+            }
+            // Our pings go on though nothing is read: so long it has been.
+            session.pings(PINGS_OF_THE_TIMEOUT).await;
+            told.send(()).expect("the test waits");
+            session.hold().await;
+        }
+    })
+    .await;
+    let (_carrying, mut items) = open(trades_plan(), pinging(&server, 600)).await.unwrap();
+    let waited = timeout(PATIENCE, held_up.recv()).await;
+    waited.expect("in time").expect("the server lives");
+    for id in 0..=WAITING_MAX {
+        assert_eq!(trade_id(&mut items).await, id);
+    }
+    assert_eq!(server.accepted(), 1);
+}
+
+#[tokio::test]
+async fn a_connection_of_ours_ends_with_a_close_frame() {
+    let (told, mut ends) = mpsc::unbounded_channel();
+    let server = server::websocket(move |mut session| {
+        let told = told.clone();
+        async move {
+            session.receive().await;
+            session.send_json(&acknowledged()).await;
+            session.send_json(&trade(1)).await;
+            let frame = session.frame().await;
+            told.send(frame).expect("the test waits");
+        }
+    })
+    .await;
+    let options = options(ExchangeId::BinanceSpot, &server.address, None);
+    let (carrying, mut items) = open(trades_plan(), options).await.unwrap();
+    assert_eq!(trade_id(&mut items).await, 1);
+    drop(carrying);
+    let end = timeout(PATIENCE, ends.recv()).await.expect("in time");
+    let Some(Some(Message::Close(Some(frame)))) = end else {
+        panic!("expected a close frame, got {end:?}");
+    };
+    assert_eq!(frame.code, CloseCode::Normal);
+}
+
+#[tokio::test]
+async fn a_socket_is_gone_within_100_ms_though_the_peer_does_not_answer_the_close_frame() {
+    let (told, mut ends) = mpsc::unbounded_channel();
+    let server = server::websocket(move |mut session| {
+        let told = told.clone();
+        async move {
+            session.receive().await;
+            session.send_json(&acknowledged()).await;
+            session.send_json(&trade(1)).await;
+            let bytes = session.bytes_until_the_end().await;
+            told.send((bytes, Instant::now())).expect("the test waits");
+        }
+    })
+    .await;
+    let options = options(ExchangeId::BinanceSpot, &server.address, None);
+    let (carrying, mut items) = open(trades_plan(), options).await.unwrap();
+    assert_eq!(trade_id(&mut items).await, 1);
+    let began = Instant::now();
+    drop(carrying);
+    let end = timeout(PATIENCE, ends.recv()).await.expect("in time");
+    let (bytes, ended) = end.expect("the server lives");
+    const CLOSE_FRAME: u8 = 0x88;
+    assert_eq!(bytes.first(), Some(&CLOSE_FRAME), "it was told: {bytes:?}");
+    assert!(ended - began < Duration::from_millis(100));
+}
