@@ -147,12 +147,12 @@ def same_levels(got: Any, sent: tuple[Level, ...]) -> bool:
     ]
 
 
-def assert_same(got: Any, sent: Event) -> None:
-    """What Python got is what the exchange sent, in every field."""
+def assert_same(got: Any, sent: Event, within_s: float = BOUND_S) -> None:
+    """What Python got is what the exchange sent, in every field; it came within so many seconds of its time."""
     assert isinstance(got, MarketEvent), got
     assert got.exchange == sent.exchange
     assert got.instrument.name_exchange == sent.market
-    assert abs(got.time_received_ns - sent.time_ns) < BOUND_S * 1e9
+    assert abs(got.time_received_ns - sent.time_ns) < within_s * 1e9
     match sent:
         case Trade():
             assert isinstance(got, TradeEvent)

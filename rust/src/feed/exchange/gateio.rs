@@ -169,7 +169,7 @@ impl Rows<PublicTrade> for Update<SpotTrade> {
             side: result.side,
         };
         let id = subscription_id(&channel, &result.market.0);
-        [Row::once(id, result.time.0, trade)]
+        [Row::repeatable(id, result.time.0, trade, false)]
     }
 }
 
@@ -201,7 +201,7 @@ impl Rows<PublicTrade> for Update<Vec<ContractTrade>> {
                 },
             };
             let id = subscription_id(&channel, &row.market.0);
-            Row::once(id, row.time.0, trade)
+            Row::repeatable(id, row.time.0, trade, false)
         })
     }
 }
