@@ -18,7 +18,9 @@ def json_bytes(value: object) -> bytes:
     try:
         return msgspec.json.encode(value)
     except UnicodeEncodeError as error:
-        raise ArgumentError(f"{_path_of(error.object, value)}: {error.object!r} is not Unicode text") from None
+        # Only the character is shown: the text may be a password.
+        surrogate = error.object[error.start]
+        raise ArgumentError(f"{_path_of(error.object, value)}: {surrogate!r} in it is not Unicode text") from None
 
 
 def _path_of(text: object, value: object) -> str:

@@ -5,8 +5,9 @@ ranges and addresses by the library, which names what is wrong by its path (`opt
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from barter_cffi.errors import ArgumentError
@@ -96,6 +97,14 @@ class StreamOptions:
         connect_timeout: seconds for TCP, TLS and upgrade of one connection; 10 unless given.
         subscribe_timeout: seconds for the whole handshake after it, acknowledgements and snapshots; 10 unless given.
         endpoints: other addresses than the exchanges' own, an `Endpoint` or a WebSocket address each.
+        proxy: the address of a proxy for WebSocket and REST, `http://`, `socks5://` (names are resolved here) or
+            `socks5h://` (by the proxy) and `[user:password@]host[:port]`; special characters of user and password are
+            written `%XX`. None: what the environment says, as curl reads it: `HTTPS_PROXY` (`wss`, `https`),
+            `HTTP_PROXY` (`ws`, `http`), `ALL_PROXY`, `NO_PROXY`. False: none, whatever the environment says. A proxy
+            that is given here takes every connection, to loopback addresses too. It is left out of the repr.
+        ca_file: PEM file of further authorities that TLS trusts, beside those of the system and of browsers.
+        max_message_size: bytes of the longest WebSocket message that is read, 16 MiB unless given; a longer one ends its
+            connection, and `Reconnecting` says so.
         queue: bounds of each stream's queue.
         reconnect: when attempts to reconnect are made.
         keepalive: seconds between WebSocket pings on every connection; 15 unless given.
@@ -111,6 +120,9 @@ class StreamOptions:
     connect_timeout: float | None = None
     subscribe_timeout: float | None = None
     endpoints: Mapping[ExchangeId, str | Endpoint] | None = None
+    proxy: str | Literal[False] | None = field(default=None, repr=False)
+    ca_file: str | os.PathLike[str] | None = None
+    max_message_size: int | None = None
     queue: QueueOptions | None = None
     reconnect: ReconnectPolicy | None = None
     keepalive: float | None = None
@@ -124,12 +136,17 @@ class StreamOptions:
             connect_timeout=_NUMBER,
             subscribe_timeout=_NUMBER,
             endpoints=(Mapping,),
+            ca_file=(str, os.PathLike),
+            max_message_size=_WHOLE,
             queue=(QueueOptions,),
             reconnect=(ReconnectPolicy,),
             keepalive=_NUMBER,
             keepalive_timeout=_NUMBER,
             snapshot_depth=_WHOLE,
         )
+        if not (self.proxy is None or self.proxy is False or isinstance(self.proxy, str)):
+            # Not shown: it may have credentials.
+            raise TypeError(f"StreamOptions: proxy must be str or False, not of type {type(self.proxy).__name__}")
         for exchange, endpoint in (self.endpoints or {}).items():
             if not isinstance(exchange, str) or not isinstance(endpoint, (str, Endpoint)):
                 raise TypeError(f"StreamOptions: endpoints cannot have {exchange!r}: {endpoint!r}")
@@ -152,6 +169,9 @@ def options_json(options: StreamOptions | None) -> dict[str, object]:
         connect_timeout_ms=_milliseconds("connect_timeout", options.connect_timeout),
         subscribe_timeout_ms=_milliseconds("subscribe_timeout", options.subscribe_timeout),
         endpoints={name: _endpoint_json(endpoint) for name, endpoint in (options.endpoints or {}).items()},
+        proxy=options.proxy,
+        ca_file=None if options.ca_file is None else os.fsdecode(options.ca_file),
+        max_message_size=options.max_message_size,
         queue=_given(capacity=queue.capacity, max_bytes=queue.max_bytes, policy=queue.policy),
         reconnect=_given(
             initial_ms=_milliseconds("reconnect.initial", reconnect.initial),

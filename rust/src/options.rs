@@ -2,13 +2,13 @@
 //! added; an unknown one is an error that names its path.
 
 use crate::{
-    feed::exchange,
+    feed::{exchange, proxy::ProxyRule, trust::Trust},
     status::{Error, Result, Status},
 };
 use barter_instrument::exchange::ExchangeId;
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::error::Category;
-use std::{collections::HashMap, time::Duration};
+use std::{collections::HashMap, fmt, time::Duration};
 use url::Url;
 
 /// How a set of streams connects, reconnects and queues.
@@ -22,6 +22,12 @@ pub struct StreamOptions {
     pub subscribe_timeout: Duration,
     /// Addresses other than the exchanges' own.
     pub endpoints: HashMap<ExchangeId, Endpoint>,
+    /// Which connections take a proxy; as the environment says unless given.
+    pub proxy: ProxyRule,
+    /// Whom TLS trusts.
+    pub trust: Trust,
+    /// The longest message that is read of a WebSocket, in bytes; a longer one ends its connection.
+    pub max_message_size: usize,
     /// Bounds of each stream's queue.
     pub queue: QueueOptions,
     /// Delays between attempts to reconnect.
@@ -132,6 +138,9 @@ pub(crate) struct Raw {
     connect_timeout_ms: u64,
     subscribe_timeout_ms: u64,
     endpoints: HashMap<String, RawEndpoint>,
+    proxy: Option<RawProxy>,
+    ca_file: Option<String>,
+    max_message_size: usize,
     queue: QueueOptions,
     reconnect: RawReconnect,
     keepalive_ms: u64,
@@ -146,6 +155,9 @@ impl Default for Raw {
             connect_timeout_ms: 10_000,
             subscribe_timeout_ms: 10_000,
             endpoints: HashMap::new(),
+            proxy: None,
+            ca_file: None,
+            max_message_size: 16 << 20,
             queue: QueueOptions::default(),
             reconnect: RawReconnect::default(),
             keepalive_ms: 15_000,
@@ -163,6 +175,31 @@ impl Default for Raw {
 enum RawEndpoint {
     Websocket(String),
     Both(RawAddresses),
+}
+
+/// Not printed: an address may have credentials.
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "the address of a proxy, or false for none")]
+enum RawProxy {
+    Used(bool),
+    Address(String),
+}
+
+impl fmt::Debug for RawProxy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("RawProxy")
+    }
+}
+
+impl RawProxy {
+    fn rule(self) -> Result<ProxyRule> {
+        let rule = match self {
+            Self::Used(false) => Ok(ProxyRule::Direct),
+            Self::Used(true) => Err("true names no proxy, give its address".to_owned()),
+            Self::Address(address) => ProxyRule::always(&address),
+        };
+        rule.map_err(|reason| refused("proxy", reason))
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -218,6 +255,12 @@ impl Raw {
             max_bytes,
             "from 4096 to 1099511627776 bytes",
         )?;
+        check(
+            "max_message_size",
+            (1024..=1 << 30).contains(&self.max_message_size),
+            self.max_message_size,
+            "from 1024 to 1073741824 bytes",
+        )?;
         if let Some(depth) = self.snapshot_depth {
             check(
                 "snapshot_depth",
@@ -235,6 +278,15 @@ impl Raw {
                 .into_iter()
                 .map(endpoint)
                 .collect::<Result<_>>()?,
+            proxy: match self.proxy {
+                Some(proxy) => proxy.rule()?,
+                None => ProxyRule::from_environment(),
+            },
+            trust: match self.ca_file {
+                Some(path) => Trust::with_file(&path).map_err(|e| refused("ca_file", e))?,
+                None => Trust::default(),
+            },
+            max_message_size: self.max_message_size,
             queue: self.queue,
             reconnect: self.reconnect.checked()?,
             keepalive: keepalive(self.keepalive_ms, self.keepalive_timeout_ms)?,
@@ -303,10 +355,12 @@ fn check(path: &str, holds: bool, value: impl std::fmt::Display, range: &str) ->
     if holds {
         return Ok(());
     }
-    Err(Error::new(
-        Status::InvalidOption,
-        format!("options.{path}: {value} is out of range, it must be {range}"),
-    ))
+    let reason = format!("{value} is out of range, it must be {range}");
+    Err(refused(path, reason))
+}
+
+fn refused(path: &str, reason: String) -> Error {
+    Error::new(Status::InvalidOption, format!("options.{path}: {reason}"))
 }
 
 fn endpoint((name, raw): (String, RawEndpoint)) -> Result<(ExchangeId, Endpoint)> {
@@ -415,6 +469,10 @@ mod tests {
                 "options.keepalive_timeout_ms: 5",
             ),
             (r#"{"snapshot_depth":0}"#, "options.snapshot_depth: 0"),
+            (r#"{"max_message_size":1023}"#, "options.max_message_size: 1023"),
+            (r#"{"proxy":"ftp://u:secret@h"}"#, "options.proxy: it is no address of a proxy"),
+            (r#"{"proxy":true}"#, "options.proxy: true names no proxy"),
+            (r#"{"ca_file":"/no/such/file"}"#, "options.ca_file: \"/no/such/file\" cannot be read"),
             (
                 r#"{"endpoints":{"kraken":"http://h"}}"#,
                 "options.endpoints.kraken.websocket",

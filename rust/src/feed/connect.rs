@@ -1,50 +1,61 @@
-//! Opens a WebSocket within its time. What goes wrong is told by address and in words; nothing is retried here.
+//! Opens a WebSocket within its time: a connection to the exchange or through a proxy, TLS where the address has it, the
+//! upgrade. What goes wrong is told by address and in words; nothing is retried here.
 
-use super::error::{FeedError, http_status_meaning, with_causes};
+use super::{
+    dial::dial,
+    error::{FeedError, http_status_meaning, with_causes},
+};
+use crate::options::StreamOptions;
 use barter_instrument::exchange::ExchangeId;
 use barter_integration::protocol::websocket::WebSocket;
-use std::time::Duration;
 use tokio_tungstenite::{
-    connect_async_tls_with_config,
+    Connector, client_async_tls_with_config,
     tungstenite::{Error, protocol::WebSocketConfig},
 };
 use url::Url;
 
-/// The longest message that is read.
-const MESSAGE_BYTES_MAX: usize = 32 << 20;
-
-/// Connects, secures and upgrades within `limit`.
+/// Connects, secures and upgrades within `connect_timeout`.
 pub(crate) async fn open_socket(
     exchange: ExchangeId,
     address: &Url,
-    limit: Duration,
+    options: &StreamOptions,
 ) -> Result<WebSocket, FeedError> {
-    let config = WebSocketConfig::default()
-        .max_message_size(Some(MESSAGE_BYTES_MAX))
-        .max_frame_size(Some(MESSAGE_BYTES_MAX));
-    let disable_nagle = true;
-    let connecting =
-        connect_async_tls_with_config(address.as_str(), Some(config), disable_nagle, None);
     let failed = |reason: String| FeedError::Connect {
         exchange,
         address: address.to_string(),
         reason,
     };
-    match tokio::time::timeout(limit, connecting).await {
-        Ok(Ok((socket, _))) => Ok(socket),
-        Ok(Err(Error::Http(response))) => {
-            let status = response.status().as_u16();
-            Err(FeedError::Upgrade {
-                exchange,
-                address: address.to_string(),
-                status,
-                meaning: http_status_meaning(status).to_owned(),
-            })
+    let limit = options.connect_timeout;
+    let proxy = options.proxy.proxy_to(address).map_err(failed)?;
+    let connecting = async {
+        let stream = dial(address, proxy.as_ref(), limit).await.map_err(failed)?;
+        let config = WebSocketConfig::default()
+            .max_message_size(Some(options.max_message_size))
+            .max_frame_size(Some(options.max_message_size));
+        let tls = Connector::Rustls(options.trust.config());
+        let upgraded =
+            client_async_tls_with_config(address.as_str(), stream, Some(config), Some(tls)).await;
+        match upgraded {
+            Ok((socket, _)) => Ok(socket),
+            Err(Error::Http(response)) => {
+                let status = response.status().as_u16();
+                Err(FeedError::Upgrade {
+                    exchange,
+                    address: address.to_string(),
+                    status,
+                    meaning: http_status_meaning(status).to_owned(),
+                })
+            }
+            Err(error) => Err(failed(with_causes(&error))),
         }
-        Ok(Err(error)) => Err(failed(with_causes(&error))),
-        Err(_) => Err(failed(format!(
-            "no answer within {} s",
-            limit.as_secs_f64()
-        ))),
+    };
+    match tokio::time::timeout(limit, connecting).await {
+        Ok(opened) => opened,
+        Err(_) => {
+            let through = proxy.map(|proxy| format!(" through the proxy {proxy}"));
+            let through = through.unwrap_or_default();
+            let seconds = limit.as_secs_f64();
+            Err(failed(format!("no answer{through} within {seconds} s")))
+        }
     }
 }

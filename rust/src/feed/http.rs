@@ -1,8 +1,10 @@
-//! One GET request: status, the time it asks to be left alone, and a body of bounded length. What else can go wrong
-//! is told in words; what the answer means is the caller's to say.
+//! One GET request: status, the time it asks to be left alone, and a body of bounded length. It goes the way of the
+//! WebSocket, by the same proxy and with the same trust. What else can go wrong is told in words; what the answer means is
+//! the caller's to say.
 
-use super::error::with_causes;
-use reqwest::{Client, Response, header::RETRY_AFTER};
+use super::{error::with_causes, proxy::Proxy};
+use crate::options::StreamOptions;
+use reqwest::{Response, header::RETRY_AFTER};
 use std::time::Duration;
 use url::Url;
 
@@ -12,6 +14,9 @@ const BODY_BYTES_MAX: usize = 16 << 20;
 /// Some exchanges answer nobody who does not say who it is.
 const USER_AGENT: &str = concat!("barter_cffi/", env!("CARGO_PKG_VERSION"));
 
+/// The proxy wants other credentials than it got.
+const PROXY_AUTHENTICATION_REQUIRED: u16 = 407;
+
 /// An answer of whatever status.
 pub(crate) struct Answer {
     pub(crate) status: u16,
@@ -19,17 +24,45 @@ pub(crate) struct Answer {
     pub(crate) body: Vec<u8>,
 }
 
-/// A client whose requests take no longer than `limit`.
-pub(crate) fn client(limit: Duration) -> Result<Client, String> {
-    let client = Client::builder().timeout(limit).user_agent(USER_AGENT);
-    client.build().map_err(|error| with_causes(&error))
+/// Asks one server.
+pub(crate) struct Client {
+    requests: reqwest::Client,
+    proxy: Option<Proxy>,
+}
+
+/// A client for the server at `address`, whose requests take no longer than `limit`.
+pub(crate) fn client(
+    options: &StreamOptions,
+    address: &Url,
+    limit: Duration,
+) -> Result<Client, String> {
+    let proxy = options.proxy.proxy_to(address)?;
+    let mut requests = reqwest::Client::builder()
+        .timeout(limit)
+        .connect_timeout(limit)
+        .user_agent(USER_AGENT)
+        .use_preconfigured_tls((*options.trust.config()).clone())
+        .no_proxy();
+    if let Some(proxy) = &proxy {
+        requests = requests.proxy(proxy.for_requests()?);
+    }
+    let requests = requests.build().map_err(|error| with_causes(&error))?;
+    Ok(Client { requests, proxy })
 }
 
 /// Requests `address`.
 pub(crate) async fn get(client: &Client, address: Url) -> Result<Answer, String> {
-    let failed = |error: reqwest::Error| with_causes(&error);
-    let mut response = client.get(address).send().await.map_err(failed)?;
+    let failed = |error: reqwest::Error| {
+        let through = client.proxy.as_ref();
+        let through = through.map(|proxy| format!("through the proxy {proxy}, asked {}: ", proxy.asked()));
+        through.unwrap_or_default() + &with_causes(&error)
+    };
+    let mut response = client.requests.get(address).send().await.map_err(failed)?;
     let (status, retry_after) = (response.status().as_u16(), retry_after(&response));
+    if let (PROXY_AUTHENTICATION_REQUIRED, Some(proxy)) = (status, &client.proxy) {
+        let asked = proxy.asked();
+        return Err(format!("the proxy {proxy}, asked {asked}, refuses with HTTP {status}"));
+    }
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(failed)? {
         body.extend_from_slice(&chunk);

@@ -6,6 +6,7 @@ use super::{
     http,
     venue::{Market, market_name},
 };
+use crate::options::StreamOptions;
 use serde::Deserialize;
 use std::{collections::HashSet, time::Duration};
 use url::Url;
@@ -26,8 +27,12 @@ struct Listed {
 }
 
 /// The first of the markets that the list at `address` does not have.
-pub(crate) async fn unlisted(address: Url, markets: &[Market]) -> Option<String> {
-    let listed = match list(address).await {
+pub(crate) async fn unlisted(
+    address: Url,
+    markets: &[Market],
+    options: &StreamOptions,
+) -> Option<String> {
+    let listed = match list(address, options).await {
         Ok(listed) => listed,
         Err(reason) => {
             tracing::debug!(reason, "markets were not looked up");
@@ -40,8 +45,9 @@ pub(crate) async fn unlisted(address: Url, markets: &[Market]) -> Option<String>
         .map(str::to_owned)
 }
 
-async fn list(address: Url) -> Result<HashSet<String>, String> {
-    let answer = http::get(&http::client(TIME_LIMIT)?, address).await?;
+async fn list(address: Url, options: &StreamOptions) -> Result<HashSet<String>, String> {
+    let client = http::client(options, &address, TIME_LIMIT)?;
+    let answer = http::get(&client, address).await?;
     if answer.status != 200 {
         return Err(format!("HTTP {}", answer.status));
     }

@@ -7,7 +7,7 @@ mod shapes;
 
 use super::{
     exchange::{self, InstrumentClass},
-    http::{self, Answer},
+    http::{self, Answer, Client},
     snapshot::{quoted, rest_status_meaning},
 };
 use crate::{
@@ -19,7 +19,6 @@ use barter_instrument::{
     exchange::ExchangeId, instrument::market_data::kind::MarketDataInstrumentKind,
 };
 use lists::{List, Paging};
-use reqwest::Client;
 use serde::{Deserialize, Serialize};
 use shapes::{Page, Unread};
 use smol_str::SmolStr;
@@ -122,10 +121,11 @@ pub async fn fetch(query: &Query) -> Result<Vec<Market>> {
     let given = query.options.endpoints.get(&query.exchange);
     let given = given.and_then(|endpoint| endpoint.rest.clone());
     let own = || Url::parse(base).expect("the addresses in the table are valid");
+    let base = given.unwrap_or_else(own);
     let fetcher = Fetcher {
         exchange: query.exchange,
-        base: given.unwrap_or_else(own),
-        client: http::client(query.options.subscribe_timeout),
+        client: http::client(&query.options, &base, query.options.subscribe_timeout),
+        base,
         document: source.document,
     };
     let wanted = |list: &&List| query.class.is_none_or(|class| class == list.class);

@@ -3,13 +3,15 @@
 //! takes. Dropping either future closes the socket and ends every task behind it.
 //!
 //! In the order a connection comes to be: [`exchange`] is the table of what each exchange offers and how it speaks,
-//! [`limits`] that of what it allows, `connect` makes the socket, which `socket` takes apart and `liveness` watches, `handshake` subscribes and waits for every
+//! [`limits`] that of what it allows, `dial` connects, straight or by a [`proxy`], `connect` makes the socket with the
+//! [`trust`] that TLS has, which `socket` takes apart and `liveness` watches, `handshake` subscribes and waits for every
 //! acknowledgement, `snapshot` fetches order books and `listing` the names of markets over `http`, `frames` reads the
 //! socket, `reader` turns frames into events, `seen` knows which trades were delivered, `open` does all that once and
 //! `reconnect` again and again, when `backoff` says. [`markets`] asks for everything that an exchange lists.
 
 mod backoff;
 mod connect;
+mod dial;
 mod error;
 pub mod exchange;
 mod frames;
@@ -20,11 +22,13 @@ mod listing;
 mod liveness;
 pub mod markets;
 mod open;
+pub mod proxy;
 mod reader;
 mod reconnect;
 mod seen;
 mod snapshot;
 mod socket;
+pub mod trust;
 mod venue;
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use super::{
     exchange::Pair,
     frames::{Frames, Read},
     handshake::{Handshake, Handshaken, Request, SnapshotLink},
-    limits, listing,
+    http, limits, listing,
     reader::{EventOf, Reader},
     reconnect::Link,
     seen::Seen,
@@ -65,7 +65,7 @@ where
     let opening = pin!(open(pair, instruments, options));
     let looking_up = pin!(async {
         match pair.listing_address(options) {
-            Some(address) => listing::unlisted(address, instruments).await,
+            Some(address) => listing::unlisted(address, instruments, options).await,
             None => None,
         }
     });
@@ -101,7 +101,7 @@ where
 {
     let address = pair.websocket_address(options);
     limits::connect_turn(Ex::ID, &address).await;
-    let socket = open_socket(Ex::ID, &address, options.connect_timeout).await?;
+    let socket = open_socket(Ex::ID, &address, options).await?;
     let (outgoing, mut incoming) = socket::halves(socket, options.keepalive);
     let (map, requests) = requests::<Ex, K>(instruments);
 
@@ -117,9 +117,9 @@ where
             let fetcher = Fetcher {
                 exchange: Ex::ID,
                 source,
+                client: http::client(options, &address, options.subscribe_timeout),
                 address,
                 depth: options.snapshot_depth,
-                time_limit: options.subscribe_timeout,
                 markets,
             };
             let (requests, replies, task) = fetcher.serve();

@@ -4,13 +4,12 @@
 
 use super::{
     error::{FeedError, http_status_meaning},
-    http::{self, Answer},
+    http::{self, Answer, Client},
 };
 use barter_data::{event::MarketEvent, subscription::book::OrderBookEvent};
 use barter_instrument::{exchange::ExchangeId, instrument::InstrumentIndex};
 use barter_integration::{protocol::websocket::WsMessage, subscription::SubscriptionId};
 use futures::{StreamExt, stream::FuturesUnordered};
-use reqwest::Client;
 use std::{
     collections::HashMap,
     future::Future,
@@ -68,9 +67,9 @@ pub(crate) struct Fetcher {
     pub(crate) source: &'static SnapshotSource,
     /// The exchange's address with the source's path.
     pub(crate) address: Url,
+    /// For that address; why there is none otherwise.
+    pub(crate) client: Result<Client, String>,
     pub(crate) depth: Option<u32>,
-    /// Time for one answer.
-    pub(crate) time_limit: Duration,
     /// Market and instrument of each subscription.
     pub(crate) markets: HashMap<SubscriptionId, (String, InstrumentIndex)>,
 }
@@ -89,7 +88,6 @@ impl Fetcher {
         mut requested: mpsc::UnboundedReceiver<WsMessage>,
         answer: mpsc::Sender<Result<Snapshot, FeedError>>,
     ) {
-        let client = http::client(self.time_limit);
         let mut attempts: HashMap<SubscriptionId, u32> = HashMap::new();
         let mut under_way = FuturesUnordered::new();
         loop {
@@ -98,7 +96,7 @@ impl Fetcher {
                     Some(message) => {
                         let id = SubscriptionId::from(message.to_text().unwrap_or_default());
                         let before = attempts.entry(id.clone()).or_default();
-                        under_way.push(self.fetch(&client, id, *before));
+                        under_way.push(self.fetch(id, *before));
                         *before += 1;
                     }
                     None => return,
@@ -114,7 +112,6 @@ impl Fetcher {
 
     async fn fetch(
         &self,
-        client: &Result<Client, String>,
         id: SubscriptionId,
         attempts_before: u32,
     ) -> Result<Snapshot, FeedError> {
@@ -127,7 +124,7 @@ impl Fetcher {
         }
         tokio::time::sleep(delay_before(attempts_before)).await;
         let failed = |reason| self.failed(market, reason, None);
-        let client = client.as_ref().map_err(|reason| failed(reason.clone()))?;
+        let client = self.client.as_ref().map_err(|reason| failed(reason.clone()))?;
         let answer = http::get(client, self.address_of(market)).await;
         let Answer {
             status,
@@ -229,10 +226,10 @@ mod tests {
             source: &SOURCE,
             address: "http://127.0.0.1:9/depth".parse().unwrap(),
             depth: None,
-            time_limit: Duration::from_secs(1),
+            client: Err("nobody is asked".to_owned()),
             markets: [(id.clone(), ("BTCUSDT".to_owned(), InstrumentIndex(0)))].into(),
         };
-        let fetched = fetcher.fetch(&Ok(Client::new()), id, ATTEMPTS_MAX).await;
+        let fetched = fetcher.fetch(id, ATTEMPTS_MAX).await;
         assert_eq!(
             fetched.unwrap_err().to_string(),
             "binance_spot: no order book snapshot of BTCUSDT: 8 in a row were older than the updates"

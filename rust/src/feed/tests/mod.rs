@@ -17,7 +17,7 @@ mod refusals;
 mod server;
 mod values;
 
-use super::{FeedError, Running, connect, exchange};
+use super::{FeedError, Running, connect, exchange, proxy::ProxyRule};
 use crate::{
     options::{Endpoint, ReconnectPolicy, StreamOptions},
     outlet::{AnyOutlet, Gate, Note, Outlet, ReconnectedNote, ReconnectingNote},
@@ -177,6 +177,7 @@ fn options(exchange: ExchangeId, websocket: &Url, rest: Option<&Url>) -> StreamO
         connect_timeout: PATIENCE,
         subscribe_timeout: PATIENCE,
         endpoints: [(exchange, endpoint)].into(),
+        proxy: ProxyRule::Direct,
         reconnect: ReconnectPolicy {
             initial: Duration::from_millis(1),
             multiplier: 2.0,
