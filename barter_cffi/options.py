@@ -103,8 +103,8 @@ class StreamOptions:
             `HTTP_PROXY` (`ws`, `http`), `ALL_PROXY`, `NO_PROXY`. False: none, whatever the environment says. A proxy
             that is given here takes every connection, to loopback addresses too. It is left out of the repr.
         ca_file: PEM file of further authorities that TLS trusts, beside those of the system and of browsers.
-        max_message_size: bytes of the longest WebSocket message that is read, 16 MiB unless given; a longer one ends its
-            connection, and `Reconnecting` says so.
+        max_message_size: bytes of the longest WebSocket message that is read, 16 MiB unless given; a longer one ends
+            its connection, and `Reconnecting` says so.
         queue: bounds of each stream's queue.
         reconnect: when attempts to reconnect are made.
         keepalive: seconds between WebSocket pings on every connection; 15 unless given.

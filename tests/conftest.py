@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Iterator
 from typing import Any, Protocol
@@ -15,6 +16,10 @@ from barter_cffi.testing import Injector, in_memory
 # A shell starts what it runs in the background with SIGINT ignored, and every program from there on inherits that; the
 # tests of Ctrl-C need the signal as a terminal gives it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# A proxy that the environment names is for what pip downloads, not for the servers that the tests start here.
+for variable in ("NO_PROXY", "no_proxy"):
+    os.environ[variable] = ",".join(filter(None, [os.environ.get(variable), "127.0.0.0/8", "::1", "localhost"]))
 
 
 class MakesStreams(Protocol):

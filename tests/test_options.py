@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 from harness import EXCHANGE
 
 from barter_cffi import ArgumentError, Endpoint, QueueOptions, ReconnectPolicy, StreamOptions, SubscriptionError
@@ -17,12 +19,17 @@ def test_what_is_not_given_is_left_to_the_library() -> None:
     assert options_json(StreamOptions()) == {"endpoints": {}, "queue": {}, "reconnect": {}}
 
 
-def test_everything_given_is_passed_in_the_librarys_units() -> None:
+def test_everything_given_is_passed_in_the_librarys_units(tmp_path: Path) -> None:
+    authority = tmp_path / "authority.pem"
+    trustme.CA().cert_pem.write_to_path(str(authority))
     options = StreamOptions(
         start="any",
         connect_timeout=2.5,
         subscribe_timeout=3,
         endpoints={"kraken": "ws://127.0.0.1:1", "binance_spot": Endpoint("ws://127.0.0.1:2", "http://127.0.0.1:3")},
+        proxy="socks5h://127.0.0.1:1080",
+        ca_file=authority,
+        max_message_size=1 << 20,
         queue=QueueOptions(capacity=10, max_bytes=4096, policy="drop_oldest"),
         reconnect=ReconnectPolicy(initial=0.25, multiplier=1.5, max=8, jitter=0.5, max_attempts=7, stable=20),
         keepalive=5,
@@ -37,6 +44,9 @@ def test_everything_given_is_passed_in_the_librarys_units() -> None:
             "kraken": "ws://127.0.0.1:1",
             "binance_spot": {"websocket": "ws://127.0.0.1:2", "rest": "http://127.0.0.1:3"},
         },
+        "proxy": "socks5h://127.0.0.1:1080",
+        "ca_file": str(authority),
+        "max_message_size": 1_048_576,
         "queue": {"capacity": 10, "max_bytes": 4096, "policy": "drop_oldest"},
         "reconnect": {
             "initial_ms": 250,
@@ -73,6 +83,10 @@ def test_options_are_values() -> None:
         (StreamOptions, {"keepalive": "15"}, "keepalive"),
         (StreamOptions, {"keepalive_timeout": True}, "keepalive_timeout"),
         (StreamOptions, {"snapshot_depth": 1.5}, "snapshot_depth"),
+        (StreamOptions, {"proxy": 3128}, "proxy"),
+        (StreamOptions, {"proxy": True}, "proxy"),
+        (StreamOptions, {"ca_file": True}, "ca_file"),
+        (StreamOptions, {"max_message_size": 1.5}, "max_message_size"),
         (QueueOptions, {"capacity": 1.0}, "capacity"),
         (QueueOptions, {"max_bytes": "1"}, "max_bytes"),
         (QueueOptions, {"policy": 1}, "policy"),
@@ -117,6 +131,11 @@ def test_options_must_be_stream_options() -> None:
         (StreamOptions(keepalive=0), r"options\.keepalive_ms"),
         (StreamOptions(keepalive=2, keepalive_timeout=2), r"options\.keepalive_timeout_ms"),
         (StreamOptions(snapshot_depth=0), r"options\.snapshot_depth"),
+        (StreamOptions(proxy=""), r"options\.proxy: it is no address of a proxy"),
+        (StreamOptions(proxy="https://127.0.0.1:1"), r"options\.proxy: https proxies are not supported"),
+        (StreamOptions(ca_file="/no/such/file"), r'options\.ca_file: "/no/such/file" cannot be read: No such file'),
+        (StreamOptions(ca_file=__file__), r"options\.ca_file: .* has no certificate in PEM"),
+        (StreamOptions(max_message_size=1023), r"options\.max_message_size: 1023 is out of range"),
         (StreamOptions(endpoints={"kraken": "kraken"}), r"options\.endpoints\.kraken"),
         (StreamOptions(endpoints={"kraken": Endpoint(rest="ws://a")}), r"options\.endpoints\.kraken\.rest"),
     ],
@@ -129,3 +148,30 @@ def test_a_value_out_of_range_is_an_argument_error_that_names_its_path(options: 
 def test_an_endpoint_of_an_unknown_exchange_is_refused_with_the_nearest_names() -> None:
     with pytest.raises(SubscriptionError, match="binance_spot"):
         in_memory([(EXCHANGE, "trades")], StreamOptions(endpoints={"binance_spt": "ws://a"}))  # type: ignore[dict-item]
+
+
+@pytest.mark.parametrize(
+    "proxy",
+    [
+        "http://aladdin:sesame@127.0.0.1:port",
+        "https://aladdin:sesame@127.0.0.1:1",
+        "http://aladdin:sesame@127.0.0.1:1 ",
+        "ftp://aladdin:sesame@127.0.0.1:1",
+        "http://aladdin:sesame\ud800@127.0.0.1:1",
+        b"http://aladdin:sesame@127.0.0.1:1",
+        ["http://aladdin:sesame@127.0.0.1:1"],
+        "http://aladdin:sesame@127.0.0.1:1",
+    ],
+)
+def test_no_error_and_no_repr_has_the_credentials_of_a_proxy(proxy: Any) -> None:
+    said = ""
+    try:
+        options = StreamOptions(proxy=proxy)
+        said += repr(options)
+        in_memory([(EXCHANGE, "trades")], options)[0].close()
+    except (TypeError, ArgumentError) as error:
+        said += repr(error) + str(error)
+        assert "proxy" in said
+    assert "StreamOptions" in said
+    assert "sesame" not in said
+    assert "aladdin" not in said

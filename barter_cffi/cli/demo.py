@@ -199,7 +199,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
         return run_on(batches, StreamOptions(start="any"), arguments.seconds, console, live=True)
     with LocalExchange(rate=arguments.rate, seed=arguments.seed) as exchange:
         batches = subscriptions_to_everything(exchange.endpoints)
-        options = StreamOptions(endpoints=exchange.endpoints)
+        options = StreamOptions(endpoints=exchange.endpoints, proxy=False)
         return run_on(batches, options, arguments.seconds, console, live=False)
 
 

@@ -469,10 +469,19 @@ mod tests {
                 "options.keepalive_timeout_ms: 5",
             ),
             (r#"{"snapshot_depth":0}"#, "options.snapshot_depth: 0"),
-            (r#"{"max_message_size":1023}"#, "options.max_message_size: 1023"),
-            (r#"{"proxy":"ftp://u:secret@h"}"#, "options.proxy: it is no address of a proxy"),
+            (
+                r#"{"max_message_size":1023}"#,
+                "options.max_message_size: 1023",
+            ),
+            (
+                r#"{"proxy":"ftp://u:secret@h"}"#,
+                "options.proxy: it is no address of a proxy",
+            ),
             (r#"{"proxy":true}"#, "options.proxy: true names no proxy"),
-            (r#"{"ca_file":"/no/such/file"}"#, "options.ca_file: \"/no/such/file\" cannot be read"),
+            (
+                r#"{"ca_file":"/no/such/file"}"#,
+                "options.ca_file: \"/no/such/file\" cannot be read",
+            ),
             (
                 r#"{"endpoints":{"kraken":"http://h"}}"#,
                 "options.endpoints.kraken.websocket",

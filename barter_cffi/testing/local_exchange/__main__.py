@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import shutil
 import signal
 import sys
 import threading
@@ -25,6 +26,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
     parser.add_argument("--port", type=int, default=0, help="port to listen on; 0 takes a free one")
+    parser.add_argument(
+        "--ca-file", metavar="FILE", help="speak TLS; FILE gets the authority that clients have to trust"
+    )
     parser.add_argument("--rate", type=float, default=50.0, help="events/s per market and kind")
     parser.add_argument("--seed", type=int, default=0, help="decides what happens")
     parser.add_argument(
@@ -48,6 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             seed=given.seed,
             host=given.host,
             port=given.port,
+            tls=given.ca_file is not None,
             lenient=given.lenient,
             captures=given.replay,
             speed=given.speed,
@@ -55,6 +60,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (OSError, ValueError) as error:
         parser.exit(1, f"{parser.prog}: {error}\n")
     with contextlib.closing(local):
+        if given.ca_file is not None:
+            try:
+                shutil.copyfile(local.ca_file, given.ca_file)
+            except OSError as error:
+                parser.exit(1, f"{parser.prog}: {error}\n")
         addresses = {
             name: {"websocket": websocket, "rest": rest} for name, (websocket, rest) in local.addresses.items()
         }

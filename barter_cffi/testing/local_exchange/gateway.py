@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Final, Literal
@@ -38,18 +39,20 @@ class Gateway:
         self.listeners: dict[str, Listener] = {}
 
     @asynccontextmanager
-    async def listening(self, host: str, port: int, *, own_ports: bool) -> AsyncIterator[int]:
+    async def listening(
+        self, host: str, port: int, *, own_ports: bool, tls: ssl.SSLContext | None
+    ) -> AsyncIterator[int]:
         """Serves while the context lasts; gives the port that all share. Leaving it ends every connection."""
         app = web.Application()
         app.router.add_route("*", "/{exchange}{path:(/.*)?}", self._handle)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=_CLOSE_TIMEOUT_S)
         await runner.setup()
         try:
-            site = web.TCPSite(runner, host, port)
+            site = web.TCPSite(runner, host, port, ssl_context=tls)
             await site.start()
             for name in self._exchanges if own_ports else ():
                 assert runner.server is not None, "it was set up"
-                self.listeners[name] = Listener(runner.server, host)
+                self.listeners[name] = Listener(runner.server, host, tls)
                 await self.listeners[name].listen()
             yield int(runner.addresses[0][1])
         finally:

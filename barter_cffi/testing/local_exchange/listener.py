@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 from collections.abc import Callable
 
 
@@ -17,8 +18,9 @@ class Listener:
     Used on the server's loop. Raises `OSError` where it cannot bind.
     """
 
-    def __init__(self, protocol: Callable[[], asyncio.Protocol], host: str) -> None:
+    def __init__(self, protocol: Callable[[], asyncio.Protocol], host: str, tls: ssl.SSLContext | None) -> None:
         self._protocol = protocol
+        self._tls = tls
         self._host = host
         self._server: asyncio.Server | None = None
         family, kind, number, _, address = socket.getaddrinfo(host, 0, type=socket.SOCK_STREAM)[0]
@@ -31,7 +33,9 @@ class Listener:
         """Accepts connections from now on."""
         if self._server is None:
             loop = asyncio.get_running_loop()
-            self._server = await loop.create_server(self._protocol, self._host, self.port, reuse_port=True)
+            self._server = await loop.create_server(
+                self._protocol, self._host, self.port, reuse_port=True, ssl=self._tls
+            )
 
     def refuse(self) -> None:
         """Refuses connections from now on; those that are open stay."""

@@ -7,6 +7,7 @@ What happens on the sockets is in `gateway.py`, what happens when in `traffic.py
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
@@ -49,6 +50,7 @@ class LocalExchange(Server):
         host, port: where to listen; port 0 takes a free one.
         own_ports: each exchange listens on a free port of its own as well, which `addresses` then name;
             only so can one refuse connections while the others accept them.
+        tls: speak TLS, with a certificate for `host` by an authority of its own, which `ca_file` has; needs trustme.
         autostart: whether traffic starts with the first subscription; `emit` works either way.
         markets: the markets of an exchange in place of its own default ones.
         depth: levels on each side of every book.
@@ -78,6 +80,7 @@ class LocalExchange(Server):
         host: str = "127.0.0.1",
         port: int = 0,
         own_ports: bool = False,
+        tls: bool = False,
         autostart: bool = True,
         markets: Mapping[str, Sequence[Market]] | None = None,
         depth: int = 100,
@@ -126,6 +129,8 @@ class LocalExchange(Server):
         self._gateway = Gateway(self._exchanges, self.journal, self._faults)
         self._host, self._port, self._own_ports = host, port, own_ports
         self._bound_port = 0
+        self._tls = tls
+        self._ca_file = ""
         super().__init__("local-exchange")
 
     # Where it is.
@@ -143,7 +148,20 @@ class LocalExchange(Server):
         host = f"[{self._host}]" if ":" in self._host else self._host
         own = self._gateway.listeners
         ports = {name: own[name].port if name in own else self.port for name in self._exchanges}
-        return {name: (f"ws://{host}:{port}/{name}", f"http://{host}:{port}/{name}") for name, port in ports.items()}
+        s = "s" if self._tls else ""
+        return {
+            name: (f"ws{s}://{host}:{port}/{name}", f"http{s}://{host}:{port}/{name}") for name, port in ports.items()
+        }
+
+    @property
+    def ca_file(self) -> str:
+        """The PEM file that `StreamOptions(ca_file=...)` takes, there until the exchange is closed.
+
+        Raises `RuntimeError` without `tls`, and before the start.
+        """
+        if not self._ca_file:
+            raise RuntimeError("the local exchange does not speak TLS, or not yet")
+        return self._ca_file
 
     @property
     def endpoints(self) -> dict[ExchangeId, Endpoint]:
@@ -316,10 +334,16 @@ class LocalExchange(Server):
         self.wait_until(lambda: self.subscribers(exchange, kind, market) >= count, timeout)
 
     async def _serve(self, ready: Ready) -> None:
-        async with self._gateway.listening(self._host, self._port, own_ports=self._own_ports) as port:
-            self._bound_port = port
-            ready()
-            await self._traffic.run(asyncio.get_running_loop().time)
+        with contextlib.ExitStack() as ends:
+            tls = None
+            if self._tls:
+                from .certificates import certificates
+
+                tls, self._ca_file = ends.enter_context(certificates(self._host))
+            listening = self._gateway.listening(self._host, self._port, own_ports=self._own_ports, tls=tls)
+            async with listening as self._bound_port:
+                ready()
+                await self._traffic.run(asyncio.get_running_loop().time)
 
     def _is_running(self) -> bool:
         return self._traffic.running

@@ -49,7 +49,10 @@ where
     };
     let connected = connector.oneshot(proxy.uri()).await;
     let stream = connected.map_err(|error| {
-        format!("cannot connect to the proxy {proxy}: {}", with_causes(&error))
+        format!(
+            "cannot connect to the proxy {proxy}: {}",
+            with_causes(&error)
+        )
     })?;
     through(stream, proxy, to).await
 }

@@ -54,14 +54,17 @@ pub(crate) fn client(
 pub(crate) async fn get(client: &Client, address: Url) -> Result<Answer, String> {
     let failed = |error: reqwest::Error| {
         let through = client.proxy.as_ref();
-        let through = through.map(|proxy| format!("through the proxy {proxy}, asked {}: ", proxy.asked()));
+        let through =
+            through.map(|proxy| format!("through the proxy {proxy}, asked {}: ", proxy.asked()));
         through.unwrap_or_default() + &with_causes(&error)
     };
     let mut response = client.requests.get(address).send().await.map_err(failed)?;
     let (status, retry_after) = (response.status().as_u16(), retry_after(&response));
     if let (PROXY_AUTHENTICATION_REQUIRED, Some(proxy)) = (status, &client.proxy) {
         let asked = proxy.asked();
-        return Err(format!("the proxy {proxy}, asked {asked}, refuses with HTTP {status}"));
+        return Err(format!(
+            "the proxy {proxy}, asked {asked}, refuses with HTTP {status}"
+        ));
     }
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(failed)? {

@@ -110,11 +110,7 @@ impl Fetcher {
         }
     }
 
-    async fn fetch(
-        &self,
-        id: SubscriptionId,
-        attempts_before: u32,
-    ) -> Result<Snapshot, FeedError> {
+    async fn fetch(&self, id: SubscriptionId, attempts_before: u32) -> Result<Snapshot, FeedError> {
         let Some((market, instrument)) = self.markets.get(&id) else {
             return Err(self.failed(id.as_ref(), "it is not subscribed to".to_owned(), None));
         };
@@ -124,7 +120,10 @@ impl Fetcher {
         }
         tokio::time::sleep(delay_before(attempts_before)).await;
         let failed = |reason| self.failed(market, reason, None);
-        let client = self.client.as_ref().map_err(|reason| failed(reason.clone()))?;
+        let client = self
+            .client
+            .as_ref()
+            .map_err(|reason| failed(reason.clone()))?;
         let answer = http::get(client, self.address_of(market)).await;
         let Answer {
             status,

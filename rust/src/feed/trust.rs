@@ -99,7 +99,10 @@ mod tests {
     #[test]
     fn a_file_without_a_certificate_is_refused_by_its_name() {
         let error = Trust::with_file("/no/such/file.pem").unwrap_err();
-        assert!(error.starts_with("\"/no/such/file.pem\" cannot be read: "), "{error}");
+        assert!(
+            error.starts_with("\"/no/such/file.pem\" cannot be read: "),
+            "{error}"
+        );
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
         let error = Trust::with_file(path).unwrap_err();
         assert!(error.ends_with("has no certificate in PEM"), "{error}");
