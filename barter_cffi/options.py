@@ -12,6 +12,7 @@ from typing import Literal
 
 from barter_cffi.errors import ArgumentError
 from barter_cffi.instrument import ExchangeId
+from barter_cffi.subscription import SubKind, SubKindName
 
 _TEXT, _WHOLE, _NUMBER = (str,), (int,), (int, float)
 
@@ -110,6 +111,11 @@ class StreamOptions:
         keepalive: seconds between WebSocket pings on every connection; 15 unless given.
         keepalive_timeout: seconds without any frame, answers to pings included, after which a connection is dead and
             opened again; twice `keepalive` unless given.
+        silence: seconds without data, for all kinds or by kind, after which a `Silent` tells of a subscription whose
+            connection is open; 0 for never. Unless given 300 for `l1`, 60 for `l2`, and never for trades and
+            liquidations, of which a quiet market may have none for hours.
+        silence_reconnect: whether a silence ends the connection, so that it is opened again; False unless given. A
+            connection on which everything is silent is opened again each time it brings nothing for that long.
         snapshot_depth: levels a side asked of order book snapshots; the exchange's largest sensible unless given.
 
     Raises:
@@ -127,6 +133,8 @@ class StreamOptions:
     reconnect: ReconnectPolicy | None = None
     keepalive: float | None = None
     keepalive_timeout: float | None = None
+    silence: float | Mapping[SubKind | SubKindName, float] | None = None
+    silence_reconnect: bool | None = None
     snapshot_depth: int | None = None
 
     def __post_init__(self) -> None:
@@ -142,11 +150,17 @@ class StreamOptions:
             reconnect=(ReconnectPolicy,),
             keepalive=_NUMBER,
             keepalive_timeout=_NUMBER,
+            silence=(*_NUMBER, Mapping),
+            silence_reconnect=(bool,),
             snapshot_depth=_WHOLE,
         )
         if not (self.proxy is None or self.proxy is False or isinstance(self.proxy, str)):
             # Not shown: it may have credentials.
             raise TypeError(f"StreamOptions: proxy must be str or False, not of type {type(self.proxy).__name__}")
+        if isinstance(self.silence, Mapping):
+            for kind, seconds in self.silence.items():
+                if not isinstance(kind, str) or isinstance(seconds, bool) or not isinstance(seconds, _NUMBER):
+                    raise TypeError(f"StreamOptions: silence cannot have {kind!r}: {seconds!r}")
         for exchange, endpoint in (self.endpoints or {}).items():
             if not isinstance(exchange, str) or not isinstance(endpoint, (str, Endpoint)):
                 raise TypeError(f"StreamOptions: endpoints cannot have {exchange!r}: {endpoint!r}")
@@ -183,6 +197,8 @@ def options_json(options: StreamOptions | None) -> dict[str, object]:
         ),
         keepalive_ms=_milliseconds("keepalive", options.keepalive),
         keepalive_timeout_ms=_milliseconds("keepalive_timeout", options.keepalive_timeout),
+        silence_ms=_silence_json(options.silence),
+        silence_reconnect=options.silence_reconnect,
         snapshot_depth=options.snapshot_depth,
     )
 
@@ -191,6 +207,12 @@ def _endpoint_json(endpoint: str | Endpoint) -> object:
     if isinstance(endpoint, str):
         return endpoint
     return _given(websocket=endpoint.websocket, rest=endpoint.rest)
+
+
+def _silence_json(silence: float | Mapping[SubKind | SubKindName, float] | None) -> object:
+    if not isinstance(silence, Mapping):
+        return _milliseconds("silence", silence)
+    return {SubKind(kind).value: _milliseconds(f"silence.{kind}", seconds) for kind, seconds in silence.items()}
 
 
 def _given(**values: object) -> dict[str, object]:
@@ -211,6 +233,8 @@ def _finite(path: str, value: float | None) -> float | None:
 def _require(options: object, **types: tuple[type, ...]) -> None:
     for name, allowed in types.items():
         value = getattr(options, name)
-        if value is not None and (isinstance(value, bool) or not isinstance(value, allowed)):
+        if value is None or (isinstance(value, bool) and bool in allowed):
+            continue
+        if isinstance(value, bool) or not isinstance(value, allowed):
             wanted = " or ".join(kind.__name__ for kind in allowed)
             raise TypeError(f"{type(options).__name__}: {name} must be {wanted}, not {value!r}")

@@ -34,6 +34,7 @@ LINES: dict[str, tuple[str, int]] = {
     "batches": (r"\d+ items, \d+ of them trades|\w+: [\d.]+ traded, at [\d.]+ on average", 4),
     "markets": (r"kraken has .*|\d+ markets against \w+|\w+/\w+: (buy|sell) [\d.e-]+ at [\d.]+", 22),
     "many": (r"\w+ (trades|l1): \d+ events", 6),
+    "staying_connected": (r"silent: no trade of btc/usdt for [\d.]+ s|disconnected: .*|connected again: .*", 3),
     "testing_a_strategy": (r"(buy|sell) at [\d.]+", 10),
 }
 

@@ -9,7 +9,15 @@ import pytest
 import trustme
 from harness import EXCHANGE
 
-from barter_cffi import ArgumentError, Endpoint, QueueOptions, ReconnectPolicy, StreamOptions, SubscriptionError
+from barter_cffi import (
+    ArgumentError,
+    Endpoint,
+    QueueOptions,
+    ReconnectPolicy,
+    StreamOptions,
+    SubKind,
+    SubscriptionError,
+)
 from barter_cffi.options import options_json
 from barter_cffi.testing import in_memory
 
@@ -34,6 +42,8 @@ def test_everything_given_is_passed_in_the_librarys_units(tmp_path: Path) -> Non
         reconnect=ReconnectPolicy(initial=0.25, multiplier=1.5, max=8, jitter=0.5, max_attempts=7, stable=20),
         keepalive=5,
         keepalive_timeout=7.5,
+        silence={"trades": 30, SubKind.ORDER_BOOKS_L2: 0, "order_books_l1": 2.5},
+        silence_reconnect=True,
         snapshot_depth=50,
     )
     assert options_json(options) == {
@@ -58,8 +68,18 @@ def test_everything_given_is_passed_in_the_librarys_units(tmp_path: Path) -> Non
         },
         "keepalive_ms": 5000,
         "keepalive_timeout_ms": 7500,
+        "silence_ms": {"trades": 30000, "l2": 0, "l1": 2500},
+        "silence_reconnect": True,
         "snapshot_depth": 50,
     }
+    in_memory([(EXCHANGE, "trades")], options)[0].close()
+
+
+@pytest.mark.parametrize("silence", [0, 45.5])
+def test_one_silence_for_all_kinds_is_passed_as_it_is(silence: float) -> None:
+    options = StreamOptions(silence=silence, silence_reconnect=False)
+    given = options_json(options)
+    assert (given["silence_ms"], given["silence_reconnect"]) == (1000 * silence, False)
     in_memory([(EXCHANGE, "trades")], options)[0].close()
 
 
@@ -82,6 +102,11 @@ def test_options_are_values() -> None:
         (StreamOptions, {"reconnect": 1.0}, "reconnect"),
         (StreamOptions, {"keepalive": "15"}, "keepalive"),
         (StreamOptions, {"keepalive_timeout": True}, "keepalive_timeout"),
+        (StreamOptions, {"silence": "60"}, "silence"),
+        (StreamOptions, {"silence": False}, "silence"),
+        (StreamOptions, {"silence": {"l2": "60"}}, "silence"),
+        (StreamOptions, {"silence": {3: 60}}, "silence"),
+        (StreamOptions, {"silence_reconnect": 1}, "silence_reconnect"),
         (StreamOptions, {"snapshot_depth": 1.5}, "snapshot_depth"),
         (StreamOptions, {"proxy": 3128}, "proxy"),
         (StreamOptions, {"proxy": True}, "proxy"),
@@ -130,6 +155,10 @@ def test_options_must_be_stream_options() -> None:
         (StreamOptions(reconnect=ReconnectPolicy(initial=2, max=1)), r"options\.reconnect\.max"),
         (StreamOptions(keepalive=0), r"options\.keepalive_ms"),
         (StreamOptions(keepalive=2, keepalive_timeout=2), r"options\.keepalive_timeout_ms"),
+        (StreamOptions(silence=-1), r"options\.silence_ms"),
+        (StreamOptions(silence=float("inf")), r"options\.silence"),
+        (StreamOptions(silence={"l1": -1}), r"options\.silence_ms"),
+        (StreamOptions(silence={"l1": float("nan")}), r"options\.silence\.l1"),
         (StreamOptions(snapshot_depth=0), r"options\.snapshot_depth"),
         (StreamOptions(proxy=""), r"options\.proxy: it is no address of a proxy"),
         (StreamOptions(proxy="https://127.0.0.1:1"), r"options\.proxy: https proxies are not supported"),
@@ -143,6 +172,11 @@ def test_options_must_be_stream_options() -> None:
 def test_a_value_out_of_range_is_an_argument_error_that_names_its_path(options: StreamOptions, path: str) -> None:
     with pytest.raises(ArgumentError, match=path):
         in_memory([(EXCHANGE, "trades")], options)
+
+
+def test_a_silence_of_an_unknown_kind_is_refused_with_the_nearest_names() -> None:
+    with pytest.raises(SubscriptionError, match="trades"):
+        in_memory([(EXCHANGE, "trades")], StreamOptions(silence={"trade": 5}))  # type: ignore[dict-item]
 
 
 def test_an_endpoint_of_an_unknown_exchange_is_refused_with_the_nearest_names() -> None:

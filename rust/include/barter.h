@@ -435,6 +435,8 @@ typedef struct {
   uint64_t bytes_lent;
   /** `time_received` of the last event that arrived, ns since the epoch, `BARTER_NO_TIME` before the first. */
   int64_t last_event_ns;
+  /** `Silent` notices that arrived. */
+  uint64_t silences;
 } barter_stream_metrics;
 
 /**

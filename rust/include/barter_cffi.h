@@ -216,6 +216,7 @@ typedef struct {
   uint64_t high_water_events;
   uint64_t bytes_lent;
   int64_t last_event_ns;
+  uint64_t silences;
 } barter_stream_metrics;
 
 barter_status barter_last_error_message(char *buf, size_t cap, size_t *len);

@@ -4,6 +4,7 @@
 use crate::{
     feed::{exchange, proxy::ProxyRule, trust::Trust},
     status::{Error, Result, Status},
+    subscription::SubKind,
 };
 use barter_instrument::exchange::ExchangeId;
 use serde::{Deserialize, de::DeserializeOwned};
@@ -34,6 +35,8 @@ pub struct StreamOptions {
     pub reconnect: ReconnectPolicy,
     /// Pings of ours, and how long a connection may bring no frame.
     pub keepalive: Keepalive,
+    /// When a subscription without data is told of.
+    pub silence: SilenceOptions,
     /// Levels a side asked of an order book snapshot; the exchange's largest sensible where `None`.
     pub snapshot_depth: Option<u32>,
 }
@@ -105,6 +108,33 @@ pub struct Keepalive {
     pub timeout: Duration,
 }
 
+/// When a subscription that brings no data is told of, and whether its connection is opened again then.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SilenceOptions {
+    /// The time without data after which a subscription counts as silent; never where a kind has none.
+    pub limits: HashMap<SubKind, Duration>,
+    /// Whether a silence ends the connection.
+    pub reconnect: bool,
+}
+
+impl SilenceOptions {
+    /// The limit of this kind.
+    pub fn limit(&self, kind: SubKind) -> Option<Duration> {
+        self.limits.get(&kind).copied()
+    }
+}
+
+/// The time without data that is told of unless the options say otherwise; 0 is never. A whole order book that
+/// nobody changes is rare even in small markets, a best price may stand for minutes. Nobody promises a trade or a
+/// liquidation in any time: a number for those would be wrong in most markets.
+fn silence_ms(kind: SubKind) -> u64 {
+    match kind {
+        SubKind::Trades | SubKind::Liquidations => 0,
+        SubKind::L1 => 300_000,
+        SubKind::L2 => 60_000,
+    }
+}
+
 /// When attempts to reconnect are made. The longest delay is `initial`, then each time `multiplier` times the last, up
 /// to `max`; the delay is drawn from its last part, `jitter` of it.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -145,6 +175,8 @@ pub(crate) struct Raw {
     reconnect: RawReconnect,
     keepalive_ms: u64,
     keepalive_timeout_ms: Option<u64>,
+    silence_ms: RawSilence,
+    silence_reconnect: bool,
     snapshot_depth: Option<u32>,
 }
 
@@ -162,6 +194,8 @@ impl Default for Raw {
             reconnect: RawReconnect::default(),
             keepalive_ms: 15_000,
             keepalive_timeout_ms: None,
+            silence_ms: RawSilence::Kinds(HashMap::new()),
+            silence_reconnect: false,
             snapshot_depth: None,
         }
     }
@@ -207,6 +241,16 @@ impl RawProxy {
 struct RawAddresses {
     websocket: Option<String>,
     rest: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(
+    untagged,
+    expecting = "a number of ms, or an object of kinds with a number of ms each"
+)]
+enum RawSilence {
+    Every(u64),
+    Kinds(HashMap<String, u64>),
 }
 
 #[derive(Debug, Deserialize)]
@@ -290,6 +334,10 @@ impl Raw {
             queue: self.queue,
             reconnect: self.reconnect.checked()?,
             keepalive: keepalive(self.keepalive_ms, self.keepalive_timeout_ms)?,
+            silence: SilenceOptions {
+                limits: self.silence_ms.limits()?,
+                reconnect: self.silence_reconnect,
+            },
             snapshot_depth: self.snapshot_depth,
         })
     }
@@ -323,6 +371,31 @@ impl RawReconnect {
             max_attempts: self.max_attempts,
             stable: ms("reconnect.stable_ms", self.stable_ms)?,
         })
+    }
+}
+
+impl RawSilence {
+    /// The limits of the kinds that have one.
+    fn limits(self) -> Result<HashMap<SubKind, Duration>> {
+        let mut limits = HashMap::new();
+        for kind in SubKind::all() {
+            limits.insert(kind, silence_ms(kind));
+        }
+        match self {
+            Self::Every(limit_ms) => limits.values_mut().for_each(|limit| *limit = limit_ms),
+            Self::Kinds(kinds) => {
+                for (name, limit_ms) in kinds {
+                    let kind = SubKind::named(&name).map_err(|error| {
+                        let message = format!("options.silence_ms.{name}: {error}");
+                        Error::new(error.status, message)
+                    })?;
+                    limits.insert(kind, limit_ms);
+                }
+            }
+        }
+        limits.retain(|_, limit_ms| *limit_ms > 0);
+        let limit = |(kind, limit_ms)| Ok((kind, ms("silence_ms", limit_ms)?));
+        limits.into_iter().map(limit).collect()
     }
 }
 
@@ -498,6 +571,45 @@ mod tests {
         let unknown = options(r#"{"endpoints":{"krakem":"ws://h"}}"#).unwrap_err();
         assert_eq!(unknown.status, Status::UnknownExchange);
         assert!(unknown.message.contains("kraken"), "{unknown}");
+    }
+
+    #[test]
+    fn silence_is_told_of_by_kind_and_0_is_never() {
+        let limits = |json: &str| {
+            let silence = options(json).unwrap().silence;
+            let limits = SubKind::all().map(|kind| silence.limit(kind));
+            limits
+                .map(|limit| limit.map_or(0, |limit| limit.as_millis()))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(limits("{}"), [0, 300_000, 60_000, 0]);
+        assert_eq!(limits(r#"{"silence_ms":5}"#), [5; 4]);
+        assert_eq!(limits(r#"{"silence_ms":0}"#), [0; 4]);
+        assert_eq!(
+            limits(r#"{"silence_ms":{"PublicTrades":7,"l2":0}}"#),
+            [7, 300_000, 0, 0]
+        );
+        for (json, status, begins) in [
+            (
+                r#"{"silence_ms":{"tardes":7}}"#,
+                Status::UnknownKind,
+                "options.silence_ms.tardes: no subscription kind",
+            ),
+            (
+                r#"{"silence_ms":86400001}"#,
+                Status::InvalidOption,
+                "options.silence_ms: 86400001",
+            ),
+            (
+                r#"{"silence_ms":true}"#,
+                Status::InvalidJson,
+                "silence_ms: a number of ms, or an object",
+            ),
+        ] {
+            let error = options(json).unwrap_err();
+            assert_eq!(error.status, status, "{json}");
+            assert!(error.message.starts_with(begins), "{error}");
+        }
     }
 
     #[test]

@@ -52,9 +52,19 @@ pub struct ReconnectedNote {
     pub gap_ns: Option<i64>,
 }
 
+/// A subscription that brings no data though its connection is open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SilentNote {
+    /// Index of the instrument.
+    pub instrument: u32,
+    /// For how long, ns.
+    pub length_ns: i64,
+}
+
 /// What a marker in the channel stands for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Note {
+    Silent(SilentNote),
     Reconnecting(ReconnectingNote),
     Reconnected(ReconnectedNote),
 }
@@ -143,6 +153,11 @@ impl<K> Outlet<K> {
     /// Says that events flow again.
     pub fn reconnected(&self, note: ReconnectedNote) -> Result<(), OutletClosed> {
         self.marker(Note::Reconnected(note))
+    }
+
+    /// Says that a subscription brings nothing.
+    pub fn silent(&self, note: SilentNote) -> Result<(), OutletClosed> {
+        self.marker(Note::Silent(note))
     }
 
     /// Hands over an item without waiting for room: for callers that wait for [`Self::taken`] themselves.

@@ -99,6 +99,12 @@ fn marker_notice(exchange: ExchangeId, sub_kind: SubKind, note: Note) -> Notice 
             notice.duration_ns = note.gap_ns.unwrap_or(event::NO_TIME);
             notice
         }
+        Note::Silent(note) => {
+            let mut notice = notice(kind::SILENT);
+            notice.instrument = note.instrument;
+            notice.duration_ns = note.length_ns;
+            notice
+        }
     }
 }
 

@@ -141,6 +141,8 @@ pub struct BarterStreamMetrics {
     pub bytes_lent: u64,
     /// `time_received` of the last event that arrived, ns since the epoch, `BARTER_NO_TIME` before the first.
     pub last_event_ns: i64,
+    /// `Silent` notices that arrived.
+    pub silences: u64,
 }
 
 /// Reads the stream's counts.
@@ -167,6 +169,7 @@ pub unsafe extern "C" fn barter_stream_metrics_get(
             high_water_events,
             bytes_lent,
             last_event_ns,
+            silences,
         } = live::<Stream, _>(stream)?.metrics();
         // SAFETY: the caller vouches for the pointer.
         let struct_size = unsafe { declared_size(out) }?;
@@ -183,6 +186,7 @@ pub unsafe extern "C" fn barter_stream_metrics_get(
             high_water_events,
             bytes_lent,
             last_event_ns,
+            silences,
         };
         // SAFETY: the struct's size was checked, and the caller vouches for the rest.
         unsafe { out.write(metrics) };

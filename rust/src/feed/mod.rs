@@ -7,7 +7,8 @@
 //! [`trust`] that TLS has, which `socket` takes apart and `liveness` watches, `handshake` subscribes and waits for every
 //! acknowledgement, `snapshot` fetches order books and `listing` the names of markets over `http`, `frames` reads the
 //! socket, `reader` turns frames into events, `seen` knows which trades were delivered, `open` does all that once and
-//! `reconnect` again and again, when `backoff` says. [`markets`] asks for everything that an exchange lists.
+//! `reconnect` again and again, when `backoff` says, with `silence` to say which subscriptions
+//! bring nothing. [`markets`] asks for everything that an exchange lists.
 
 mod backoff;
 mod connect;
@@ -26,6 +27,7 @@ pub mod proxy;
 mod reader;
 mod reconnect;
 mod seen;
+mod silence;
 mod snapshot;
 mod socket;
 pub mod trust;

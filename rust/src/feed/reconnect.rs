@@ -4,19 +4,21 @@
 use super::{
     backoff::Backoff,
     error::{FeedError, listed},
-    venue::market_name,
+    silence::{Found, Silence},
+    venue::{Market, market_name},
 };
 use crate::{
+    event::NO_INSTRUMENT,
     options::StreamOptions,
-    outlet::{Outlet, OutletClosed, ReconnectedNote, ReconnectingNote},
+    outlet::{Outlet, OutletClosed, ReconnectedNote, ReconnectingNote, SilentNote},
     subscription::ConnectionPlan,
 };
 use barter_data::{error::DataError, event::MarketEvent};
 use barter_instrument::instrument::InstrumentIndex;
 use chrono::{DateTime, Utc};
 use futures::{FutureExt, Stream, StreamExt};
-use std::{future::Future, panic::AssertUnwindSafe};
-use tokio::time::Instant;
+use std::{future::Future, panic::AssertUnwindSafe, pin::pin, task::Poll, time::Duration};
+use tokio::time::{Instant, sleep_until};
 
 /// An open connection.
 pub(crate) trait Link<E>:
@@ -32,10 +34,12 @@ pub(crate) struct Carrier<E> {
     backoff: Backoff,
     /// Draws from 0 to 1 for the jitter.
     draw: Box<dyn FnMut() -> f64 + Send + Sync>,
-    /// Exchange, kind and markets, for messages.
-    name: String,
-    /// Indices of the instruments.
-    instruments: Vec<u32>,
+    plan: ConnectionPlan,
+    /// Where silences are told of.
+    silence: Option<Silence>,
+    /// Whether a silence ends the connection.
+    reconnect_silent: bool,
+    history: History,
 }
 
 /// What is known of the connections so far.
@@ -47,16 +51,34 @@ struct History {
     last_event: Option<DateTime<Utc>>,
 }
 
+/// How a connection ended.
+struct End {
+    reason: String,
+    /// Because it, or a subscription of it, brought no data for so long.
+    silence: Duration,
+}
+
+impl From<String> for End {
+    fn from(reason: String) -> Self {
+        Self {
+            reason,
+            silence: Duration::ZERO,
+        }
+    }
+}
+
 impl<E> Carrier<E> {
     /// For the connections of this plan.
     pub(crate) fn new(outlet: Outlet<E>, plan: &ConnectionPlan, options: &StreamOptions) -> Self {
-        let indices = plan.instruments.iter().map(|market| market.key.0);
+        let limit = options.silence.limit(plan.kind);
         Self {
             outlet,
             backoff: Backoff::new(options.reconnect),
             draw: Box::new(rand::random),
-            name: name_of(plan),
-            instruments: indices.filter_map(|index| index.try_into().ok()).collect(),
+            plan: plan.clone(),
+            silence: limit.map(|limit| Silence::new(limit, plan, Instant::now())),
+            reconnect_silent: options.silence.reconnect,
+            history: History::default(),
         }
     }
 
@@ -99,13 +121,12 @@ impl<E> Carrier<E> {
         O: FnMut() -> F,
         F: Future<Output = Result<L, FeedError>>,
     {
-        let mut history = History::default();
         loop {
             let (reason, asked_to_wait) = match opened {
                 Ok(connection) => {
                     let since = Instant::now();
-                    let reason = self.carry_one(connection, &mut history).await?;
-                    self.backoff.lasted(since.elapsed());
+                    let End { reason, silence } = self.carry_one(connection).await?;
+                    self.backoff.lasted(since.elapsed().saturating_sub(silence));
                     (reason, None)
                 }
                 Err(error) => (error.to_string(), error.retry_after()),
@@ -113,13 +134,19 @@ impl<E> Carrier<E> {
             let Some(delay) = self.backoff.next((self.draw)()) else {
                 return self.outlet.item(Err(self.given_up(&reason))).await;
             };
+            let last_event = self.history.last_event;
             self.outlet.reconnecting(ReconnectingNote {
                 reason,
-                last_event_ns: history.last_event.and_then(|at| at.timestamp_nanos_opt()),
-                instruments: self.instruments.clone(),
+                last_event_ns: last_event.and_then(|at| at.timestamp_nanos_opt()),
+                instruments: self
+                    .plan
+                    .instruments
+                    .iter()
+                    .map(|market| number(market.key))
+                    .collect(),
             })?;
             tokio::time::sleep(delay.max(asked_to_wait.unwrap_or_default())).await;
-            history.attempts = history.attempts.saturating_add(1);
+            self.history.attempts = self.history.attempts.saturating_add(1);
             opened = open().await;
         }
     }
@@ -127,63 +154,130 @@ impl<E> Carrier<E> {
     fn given_up(&self, reason: &str) -> DataError {
         DataError::Socket(format!(
             "{}: given up after {} attempts to reconnect: {reason}",
-            self.name,
+            name_of(&self.plan),
             self.backoff.attempts()
         ))
     }
 
-    /// Carries one connection's events; the reason why it ended.
-    async fn carry_one<L: Link<E>>(
-        &self,
-        connection: L,
-        history: &mut History,
-    ) -> Result<String, OutletClosed> {
+    /// Carries one connection's events until it ends.
+    async fn carry_one<L: Link<E>>(&mut self, connection: L) -> Result<End, OutletClosed> {
+        if let Some(silence) = &mut self.silence {
+            silence.opened(Instant::now());
+        }
         // Whatever a frame does to its reader, it must not end the stream for good.
-        let carrying = AssertUnwindSafe(self.carry_events(connection, history)).catch_unwind();
-        carrying
-            .await
-            .unwrap_or_else(|_| Ok("a frame could not be read: the reader panicked".to_owned()))
+        let carried = AssertUnwindSafe(self.carry_events(connection)).catch_unwind();
+        let end = carried.await;
+        if let Some(silence) = &mut self.silence {
+            silence.paused(Instant::now());
+        }
+        end.unwrap_or_else(|_| {
+            Ok("a frame could not be read: the reader panicked"
+                .to_owned()
+                .into())
+        })
     }
 
-    async fn carry_events<L: Link<E>>(
-        &self,
-        mut connection: L,
-        history: &mut History,
-    ) -> Result<String, OutletClosed> {
+    async fn carry_events<L: Link<E>>(&mut self, mut connection: L) -> Result<End, OutletClosed> {
+        let mut alarm = pin!(sleep_until(Instant::now()));
         loop {
-            match connection.next().await {
-                Some(Ok(event)) => {
-                    if history.attempts > 0 {
-                        self.reconnected(&event, history)?;
-                    }
-                    history.last_event = Some(event.time_received);
-                    self.outlet.item(Ok(event)).await?;
-                }
+            if let Some(end) = self.look_for_silence()? {
+                return Ok(end);
+            }
+            let due = self.silence.as_ref().map(Silence::due);
+            if let Some(due) = due.filter(|due| *due != alarm.deadline()) {
+                alarm.as_mut().reset(due);
+            }
+            let item = tokio::select! {
+                biased;
+                item = connection.next() => item,
+                () = alarm.as_mut(), if due.is_some() => continue,
+            };
+            match item {
+                Some(Ok(event)) => self.event(event).await?,
                 Some(Err(error)) => {
                     let terminal = error.is_terminal().then(|| error.to_string());
-                    self.outlet.item(Err(error)).await?;
+                    self.deliver(Err(error)).await?;
                     if let Some(reason) = terminal {
-                        return Ok(reason);
+                        return Ok(reason.into());
                     }
                 }
-                None => return Ok(connection.ended()),
+                None => return Ok(connection.ended().into()),
             }
         }
     }
 
-    fn reconnected(
-        &self,
-        event: &MarketEvent<InstrumentIndex, E>,
-        history: &mut History,
+    async fn event(&mut self, event: MarketEvent<InstrumentIndex, E>) -> Result<(), OutletClosed> {
+        if self.history.attempts > 0 {
+            self.reconnected(&event)?;
+        }
+        self.history.last_event = Some(event.time_received);
+        if let Some(silence) = &mut self.silence {
+            silence.heard(event.instrument, Instant::now());
+        }
+        self.deliver(Ok(event)).await
+    }
+
+    /// Hands an item over. While the outlet holds it back the connection is not read, so no silence grows.
+    async fn deliver(
+        &mut self,
+        item: Result<MarketEvent<InstrumentIndex, E>, DataError>,
     ) -> Result<(), OutletClosed> {
-        let gap = history
-            .last_event
-            .and_then(|last| (event.time_received - last).num_nanoseconds());
+        let mut delivering = pin!(self.outlet.item(item));
+        if let Poll::Ready(delivered) = futures::poll!(delivering.as_mut()) {
+            return delivered;
+        }
+        if let Some(silence) = &mut self.silence {
+            silence.paused(Instant::now());
+        }
+        let delivered = delivering.await;
+        if let Some(silence) = &mut self.silence {
+            silence.resumed(Instant::now());
+        }
+        delivered
+    }
+
+    /// Tells of every silence that has begun; the end of the connection where that is asked for.
+    fn look_for_silence(&mut self) -> Result<Option<End>, OutletClosed> {
+        let Some(silence) = &mut self.silence else {
+            return Ok(None);
+        };
+        let Found { silent, mute } = silence.check(Instant::now());
+        for one in &silent {
+            self.outlet.silent(SilentNote {
+                instrument: number(one.instrument),
+                length_ns: one.length.as_nanos().try_into().unwrap_or(i64::MAX),
+            })?;
+        }
+        if !self.reconnect_silent || (silent.is_empty() && !mute) {
+            return Ok(None);
+        }
+        let limit = silence.limit();
+        // Where none is named everything is silent, and was told of before.
+        let named = |market: &&Market| silent.iter().any(|one| one.instrument == market.key);
+        let mut markets: Vec<_> = self.plan.instruments.iter().filter(named).collect();
+        if markets.is_empty() {
+            markets.extend(&self.plan.instruments);
+        }
+        let names = listed(markets.into_iter().map(market_name));
+        Ok(Some(End {
+            reason: format!("no data of {names} for {} s", limit.as_secs_f64()),
+            silence: limit,
+        }))
+    }
+
+    fn reconnected(&mut self, event: &MarketEvent<InstrumentIndex, E>) -> Result<(), OutletClosed> {
+        let last = self.history.last_event;
+        let gap = last.and_then(|last| (event.time_received - last).num_nanoseconds());
         self.outlet.reconnected(ReconnectedNote {
-            attempts: std::mem::take(&mut history.attempts),
+            attempts: std::mem::take(&mut self.history.attempts),
             gap_ns: gap,
         })
     }
+}
+
+/// The instrument's number in records.
+fn number(instrument: InstrumentIndex) -> u32 {
+    instrument.0.try_into().unwrap_or(NO_INSTRUMENT)
 }
 
 /// `binance_spot trades of BTCUSDT, ETHUSDT and 7 more`.

@@ -77,6 +77,8 @@ pub struct Metrics {
     pub bytes_lent: u64,
     /// `time_received` of the last event pushed, ns since the epoch.
     pub last_event_ns: i64,
+    /// `Silent` notices pushed.
+    pub silences: u64,
 }
 
 impl Default for Metrics {
@@ -92,6 +94,7 @@ impl Default for Metrics {
             high_water_events: 0,
             bytes_lent: 0,
             last_event_ns: event::NO_TIME,
+            silences: 0,
         }
     }
 }
@@ -417,6 +420,7 @@ impl State {
     pub(crate) fn notice(&mut self, notice: &Notice) {
         self.metrics.notices += 1;
         self.metrics.reconnects += u64::from(notice.kind == kind::RECONNECTING);
+        self.metrics.silences += u64::from(notice.kind == kind::SILENT);
         let merged = if self.has_chunks() {
             self.last_records()
                 .is_some_and(|last| gap::merge_into_last(last, notice))
@@ -628,6 +632,7 @@ impl Metrics {
             reconnects: self.reconnects + other.reconnects,
             last_event_ns: self.last_event_ns.max(other.last_event_ns),
             high_water_events: self.high_water_events + other.high_water_events,
+            silences: self.silences + other.silences,
             ..self
         }
     }

@@ -51,6 +51,7 @@ fn in_a_word(item: Item) -> String {
         },
         Item::Error(error) => error.to_string(),
         Item::Reconnecting(_) => "reconnecting".to_owned(),
+        Item::Silent(_) => "silent".to_owned(),
         Item::Reconnected(_) => "reconnected".to_owned(),
     }
 }

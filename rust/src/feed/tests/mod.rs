@@ -15,12 +15,13 @@ mod policy;
 mod reconnecting;
 mod refusals;
 mod server;
+mod silence;
 mod values;
 
 use super::{FeedError, Running, connect, exchange, proxy::ProxyRule};
 use crate::{
     options::{Endpoint, ReconnectPolicy, StreamOptions},
-    outlet::{AnyOutlet, Gate, Note, Outlet, ReconnectedNote, ReconnectingNote},
+    outlet::{AnyOutlet, Gate, Note, Outlet, ReconnectedNote, ReconnectingNote, SilentNote},
     subscription::{ConnectionPlan, SubKind},
 };
 use barter_data::{
@@ -53,6 +54,7 @@ enum Item {
     Error(DataError),
     Reconnecting(ReconnectingNote),
     Reconnected(ReconnectedNote),
+    Silent(SilentNote),
 }
 
 /// The far end of an outlet.
@@ -96,6 +98,13 @@ impl Items {
             other => panic!("expected Reconnected, got {other:?}"),
         }
     }
+
+    async fn silent(&mut self) -> SilentNote {
+        match self.next().await {
+            Item::Silent(note) => note,
+            other => panic!("expected Silent, got {other:?}"),
+        }
+    }
 }
 
 /// An outlet of this exchange and kind, and what comes out of it.
@@ -130,6 +139,7 @@ async fn take<E: Into<DataKind>>(
         Event::Reconnecting(_) => match gate.note() {
             Note::Reconnecting(note) => Item::Reconnecting(note),
             Note::Reconnected(note) => Item::Reconnected(note),
+            Note::Silent(note) => Item::Silent(note),
         },
     };
     gate.took(1);
