@@ -176,7 +176,7 @@ class Gateway:
             with self._journal.lock:
                 del exchange.connections[connection.number]
                 exchange.disconnected(connection)
-                self._journal.connection_closed(exchange.name)
+                self._journal.connection_closed(exchange.name, connection.websocket.close_code)
             connection.ended.set()
 
     async def _receive(self, exchange: Exchange, connection: Connection, message: WSMessage) -> None:

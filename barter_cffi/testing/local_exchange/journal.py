@@ -70,6 +70,7 @@ class Journal:
         self._frames: dict[str, deque[FrameReceived]] = {}
         self._control: dict[str, deque[str]] = {}
         self._requests: dict[str, deque[RequestReceived]] = {}
+        self._close_codes: dict[str, deque[int | None]] = {}
         self._made: Counter[str] = Counter()
         self._open: Counter[str] = Counter()
         self._refused: Counter[str] = Counter()
@@ -108,10 +109,11 @@ class Journal:
             self._open[exchange] += 1
             self._changed.notify_all()
 
-    def connection_closed(self, exchange: str) -> None:
+    def connection_closed(self, exchange: str, close_code: int | None) -> None:
         """A WebSocket is gone."""
         with self._changed:
             self._open[exchange] -= 1
+            self._kept(self._close_codes, exchange).append(close_code)
             self._changed.notify_all()
 
     def upgrade_refused(self, exchange: str) -> None:
@@ -164,6 +166,10 @@ class Journal:
         """The counts of an exchange's connections."""
         with self.lock:
             return Connections(self._made[exchange], self._open[exchange])
+
+    def close_codes(self, exchange: str) -> list[int | None]:
+        """The close codes with which WebSockets ended, oldest first; 1006 or None where no close frame came."""
+        return self._copy(self._close_codes.get(exchange, ()))
 
     def refused_upgrades(self, exchange: str) -> int:
         """How many WebSocket upgrades were answered with an HTTP error."""
