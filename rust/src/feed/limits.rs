@@ -3,7 +3,7 @@
 //! [`Pacer`] says when the next message or connection may go.
 
 use super::venue::{Market, market_name};
-use crate::subscription::ConnectionPlan;
+use crate::subscription::{ConnectionPlan, SubKind};
 use barter_instrument::exchange::ExchangeId;
 use barter_integration::protocol::websocket::WsMessage;
 use parking_lot::Mutex;
@@ -40,6 +40,9 @@ pub struct Limits {
     pub exchange: ExchangeId,
     /// Subscriptions of one connection.
     pub of_connection: Option<usize>,
+    /// Order books of one connection, where each begins with a request over HTTP. It is ours: what comes until the
+    /// last request has had its turn is kept, so a connection has no more than can be asked for in a minute.
+    pub books_of_connection: Option<usize>,
     /// Bytes of the arguments of one connection.
     pub argument_bytes: Option<ArgumentBytes>,
     /// Subscriptions of one request.
@@ -66,6 +69,7 @@ const fn unlimited(exchange: ExchangeId, source: &'static str) -> Limits {
     Limits {
         exchange,
         of_connection: None,
+        books_of_connection: None,
         argument_bytes: None,
         of_request: None,
         messages: None,
@@ -91,6 +95,7 @@ const BYBIT_ARGUMENTS: Option<ArgumentBytes> = Some(ArgumentBytes {
 pub static LIMITS: &[Limits] = &[
     Limits {
         of_connection: Some(1_024),
+        books_of_connection: Some(100),
         // A request of many more names is not answered, which the documents do not say.
         of_request: Some(200),
         messages: rate(5, SECOND),
@@ -103,6 +108,7 @@ pub static LIMITS: &[Limits] = &[
     },
     Limits {
         of_connection: Some(1_024),
+        books_of_connection: Some(100),
         of_request: Some(200),
         messages: rate(10, SECOND),
         number_key: Some("id"),
@@ -192,7 +198,7 @@ pub fn connections(plan: ConnectionPlan) -> Vec<ConnectionPlan> {
     let mut parts: Vec<Vec<Market>> = Vec::new();
     let mut room = Room::default();
     for instrument in instruments {
-        let starts = !room.takes(of(exchange), market_name(&instrument).len());
+        let starts = !room.takes(of(exchange), kind, market_name(&instrument).len());
         match parts.last_mut() {
             Some(part) if !starts => part.push(instrument),
             _ => parts.push(vec![instrument]),
@@ -215,11 +221,12 @@ struct Room {
 
 impl Room {
     /// Whether one more subscription fits; where it does not, it is the first of the next connection.
-    fn takes(&mut self, limits: &Limits, name_bytes: usize) -> bool {
+    fn takes(&mut self, limits: &Limits, kind: SubKind, name_bytes: usize) -> bool {
         let beside_name = limits.argument_bytes.map_or(0, |bytes| bytes.beside_name);
         let argument = name_bytes + beside_name;
-        let full = limits
-            .of_connection
+        let books = limits.books_of_connection.filter(|_| kind == SubKind::L2);
+        let full = books
+            .or(limits.of_connection)
             .is_some_and(|most| self.subscriptions == most);
         let too_long = limits
             .argument_bytes
@@ -283,7 +290,7 @@ impl Limits {
 
 impl Rate {
     /// A tenth longer than documented: what leaves at the right time may arrive closer together.
-    fn period_on_the_wire(self) -> Duration {
+    pub(crate) fn period_on_the_wire(self) -> Duration {
         self.period + self.period / 10
     }
 }
@@ -342,12 +349,7 @@ pub(crate) async fn connect_turn(exchange: ExchangeId, address: &Url) {
 /// The turn of a connection, `None` where it needs none: a server on this machine is no exchange that counts.
 fn next_connect(exchange: ExchangeId, address: &Url) -> Option<Instant> {
     let rate = of(exchange).connects?;
-    let here = match address.host()? {
-        Host::Domain(name) => name == "localhost",
-        Host::Ipv4(ip) => ip.is_loopback(),
-        Host::Ipv6(ip) => ip.is_loopback(),
-    };
-    if here {
+    if on_this_machine(address) {
         return None;
     }
     let now = Instant::now();
@@ -358,10 +360,20 @@ fn next_connect(exchange: ExchangeId, address: &Url) -> Option<Instant> {
     Some(pacer.turn(now))
 }
 
+/// Whether a server is on this machine.
+pub(crate) fn on_this_machine(address: &Url) -> bool {
+    match address.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(Host::Ipv6(ip)) => ip.is_loopback(),
+        None => true,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{feed::exchange::EXCHANGES, subscription::SubKind};
+    use crate::feed::exchange::EXCHANGES;
     use barter_instrument::instrument::{
         InstrumentIndex, market_data::kind::MarketDataInstrumentKind, name::InstrumentNameExchange,
     };
@@ -376,9 +388,13 @@ mod tests {
     }
 
     fn sizes(exchange: ExchangeId, instruments: Vec<Market>) -> Vec<usize> {
+        sizes_of(SubKind::Trades, exchange, instruments)
+    }
+
+    fn sizes_of(kind: SubKind, exchange: ExchangeId, instruments: Vec<Market>) -> Vec<usize> {
         let plan = ConnectionPlan {
             exchange,
-            kind: SubKind::Trades,
+            kind,
             instruments: instruments.clone(),
         };
         let parts = connections(plan);
@@ -413,6 +429,15 @@ mod tests {
         }
         assert_eq!(sizes(ExchangeId::BybitSpot, markets(11, 7)), [11]);
         assert_eq!(sizes(ExchangeId::GateioSpot, markets(3_000, 8)), [3_000]);
+    }
+
+    #[test]
+    fn books_that_are_asked_for_over_http_are_spread_further() {
+        let spread = |exchange, count| sizes_of(SubKind::L2, exchange, markets(count, 7));
+        assert_eq!(spread(ExchangeId::BinanceSpot, 100), [100]);
+        assert_eq!(spread(ExchangeId::BinanceFuturesUsd, 201), [100, 100, 1]);
+        assert_eq!(spread(ExchangeId::BinanceSpot, 1_025).len(), 11);
+        assert_eq!(spread(ExchangeId::BybitSpot, 201), [201]);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! takes. Dropping either future closes the socket and ends every task behind it.
 //!
 //! In the order a connection comes to be: [`exchange`] is the table of what each exchange offers and how it speaks,
-//! [`limits`] that of what it allows, `dial` connects, straight or by a [`proxy`], `connect` makes the socket with the
+//! [`limits`] and [`weights`] those of what it allows, `dial` connects, straight or by a [`proxy`], `connect` makes the socket with the
 //! [`trust`] that TLS has, which `socket` takes apart and `liveness` watches, `handshake` subscribes and waits for every
 //! acknowledgement, `snapshot` fetches order books and `listing` the names of markets over `http`, `frames` reads the
 //! socket, `reader` turns frames into events, `seen` knows which trades were delivered, `open` does all that once and
@@ -32,6 +32,7 @@ mod snapshot;
 mod socket;
 pub mod trust;
 mod venue;
+pub mod weights;
 
 #[cfg(test)]
 mod tests;

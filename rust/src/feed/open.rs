@@ -14,6 +14,7 @@ use super::{
     snapshot::Fetcher,
     socket::{self, Outgoing},
     venue::{Kind, Market, Offers, Venue, market_of},
+    weights::Turns,
 };
 use crate::options::StreamOptions;
 use barter_data::{
@@ -100,14 +101,25 @@ where
     T: Reader<Ex, K>,
 {
     let address = pair.websocket_address(options);
+    let books = pair.snapshot.zip(pair.snapshot_address(options));
+    let books = books.map(|(source, address)| {
+        let levels = (source.limit)(options.snapshot_depth);
+        let turns = Turns::reserve(Ex::ID, &address, levels, instruments.len());
+        (source, address, turns)
+    });
+    if let Some((_, _, turns)) = &books {
+        turns.begin().await;
+    }
     limits::connect_turn(Ex::ID, &address).await;
     let socket = open_socket(Ex::ID, &address, options).await?;
     let (outgoing, mut incoming) = socket::halves(socket, options.keepalive);
     let (map, requests) = requests::<Ex, K>(instruments);
 
     let mut tasks = JoinSet::new();
-    let mut snapshots = match (pair.snapshot, pair.snapshot_address(options)) {
-        (Some(source), Some(address)) => {
+    let mut limit = options.subscribe_timeout;
+    let mut snapshots = match books {
+        Some((source, address, turns)) => {
+            limit += turns.left();
             let market = |id: &SubscriptionId| market_of(id).to_owned();
             let markets: HashMap<_, _> = map
                 .0
@@ -120,21 +132,17 @@ where
                 client: http::client(options, &address, options.subscribe_timeout),
                 address,
                 depth: options.snapshot_depth,
+                turns,
                 markets,
             };
             let (requests, replies, task) = fetcher.serve();
             tasks.spawn(task);
             Some(SnapshotLink { requests, replies })
         }
-        _ => None,
+        None => None,
     };
     let Handshaken { map, kept } = Handshake::<Ex>::new(map, requests)
-        .run(
-            &outgoing,
-            &mut incoming,
-            snapshots.as_mut(),
-            options.subscribe_timeout,
-        )
+        .run(&outgoing, &mut incoming, snapshots.as_mut(), limit)
         .await?;
 
     if let Some(pings) = <Ex as Venue>::ping_interval() {

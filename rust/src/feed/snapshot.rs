@@ -5,6 +5,7 @@
 use super::{
     error::{FeedError, http_status_meaning},
     http::{self, Answer, Client},
+    weights::Turns,
 };
 use barter_data::{event::MarketEvent, subscription::book::OrderBookEvent};
 use barter_instrument::{exchange::ExchangeId, instrument::InstrumentIndex};
@@ -70,6 +71,8 @@ pub(crate) struct Fetcher {
     /// For that address; why there is none otherwise.
     pub(crate) client: Result<Client, String>,
     pub(crate) depth: Option<u32>,
+    /// When requests may go.
+    pub(crate) turns: Turns,
     /// Market and instrument of each subscription.
     pub(crate) markets: HashMap<SubscriptionId, (String, InstrumentIndex)>,
 }
@@ -119,6 +122,7 @@ impl Fetcher {
             return Err(self.failed(market, reason, None));
         }
         tokio::time::sleep(delay_before(attempts_before)).await;
+        self.turns.next().await;
         let failed = |reason| self.failed(market, reason, None);
         let client = self
             .client
@@ -226,6 +230,12 @@ mod tests {
             address: "http://127.0.0.1:9/depth".parse().unwrap(),
             depth: None,
             client: Err("nobody is asked".to_owned()),
+            turns: Turns::reserve(
+                ExchangeId::BinanceSpot,
+                &"http://127.0.0.1:9".parse().unwrap(),
+                1,
+                1,
+            ),
             markets: [(id.clone(), ("BTCUSDT".to_owned(), InstrumentIndex(0)))].into(),
         };
         let fetched = fetcher.fetch(id, ATTEMPTS_MAX).await;

@@ -1,0 +1,277 @@
+//! What requests for order books weigh on the way to an exchange's limit, and when they may go. A connection reserves
+//! the turns of its books before it opens, so that books past the limit wait for their minute instead of ending in
+//! HTTP 429 for all of this machine; what is asked for again takes another turn.
+
+use super::limits::{Rate, on_this_machine};
+use barter_instrument::exchange::ExchangeId;
+use parking_lot::Mutex;
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::LazyLock,
+    time::Duration,
+};
+use tokio::time::{Instant, sleep_until};
+use url::Url;
+
+/// What an exchange server documents of its requests for order books.
+#[derive(Debug)]
+pub struct DepthWeights {
+    /// The exchange server.
+    pub exchange: ExchangeId,
+    /// The weight that all requests of an address may have together.
+    pub allowed: Rate,
+    /// The weight of a request for up to so many levels.
+    pub weights: &'static [(u32, usize)],
+    /// Where this is documented.
+    pub source: &'static str,
+}
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// Every exchange server whose books begin with a request.
+pub static DEPTH_WEIGHTS: &[DepthWeights] = &[
+    DepthWeights {
+        exchange: ExchangeId::BinanceSpot,
+        allowed: Rate {
+            count: 6_000,
+            period: MINUTE,
+        },
+        weights: &[(100, 5), (500, 25), (1_000, 50), (5_000, 250)],
+        source: "https://developers.binance.com/docs/binance-spot-api-docs/rest-api/market-data-endpoints#order-book",
+    },
+    DepthWeights {
+        exchange: ExchangeId::BinanceFuturesUsd,
+        allowed: Rate {
+            count: 2_400,
+            period: MINUTE,
+        },
+        weights: &[(50, 2), (100, 5), (500, 10), (1_000, 20)],
+        source: "https://developers.binance.com/docs/derivatives/usds-margined-futures/market-data/rest-api/Order-Book",
+    },
+];
+
+/// Requests for books that leave within a second at most. It is ours: what an exchange answers to a few at once.
+const OF_A_SECOND: usize = 20;
+
+impl DepthWeights {
+    fn of(exchange: ExchangeId) -> Option<&'static Self> {
+        DEPTH_WEIGHTS.iter().find(|row| row.exchange == exchange)
+    }
+
+    /// The weight of one request for so many levels.
+    fn weight(&self, levels: u32) -> usize {
+        let fits = self.weights.iter().find(|(most, _)| levels <= *most);
+        let heaviest = self.weights.last();
+        fits.or(heaviest).map_or(0, |(_, weight)| *weight)
+    }
+
+    /// A tenth less than is allowed: other requests of this address weigh too.
+    fn budget(&self) -> usize {
+        self.allowed.count - self.allowed.count / 10
+    }
+}
+
+/// Turns whose weight in any period stays within the budget.
+#[derive(Debug, Default)]
+struct Spent {
+    /// The last turns and what each weighs, as many as may fall into one period.
+    given: VecDeque<(Instant, usize)>,
+    weight: usize,
+}
+
+impl Spent {
+    fn turn(&mut self, row: &DepthWeights, weight: usize, now: Instant) -> Instant {
+        let last = self.given.back().map_or(now, |(last, _)| *last);
+        let mut turn = now.max(last);
+        while self.weight + weight > row.budget()
+            && let Some((oldest, freed)) = self.given.pop_front()
+        {
+            self.weight -= freed;
+            turn = turn.max(oldest + row.allowed.period_on_the_wire());
+        }
+        let second_ago = self.given.len().checked_sub(OF_A_SECOND);
+        if let Some((earlier, _)) = second_ago.and_then(|place| self.given.get(place)) {
+            turn = turn.max(*earlier + Duration::from_secs(1));
+        }
+        self.given.push_back((turn, weight));
+        self.weight += weight;
+        turn
+    }
+}
+
+/// What this process has spent, by exchange and host.
+static SPENT: LazyLock<Mutex<HashMap<(ExchangeId, String), Spent>>> = LazyLock::new(Mutex::default);
+
+/// The turns of one connection's requests for books.
+#[derive(Debug)]
+pub(crate) struct Turns {
+    /// What is spent where, by each; `None` where no weight is known, and on this machine, which is no exchange.
+    paced: Option<Paced>,
+    reserved: Mutex<VecDeque<Instant>>,
+}
+
+#[derive(Debug)]
+struct Paced {
+    row: &'static DepthWeights,
+    weight: usize,
+    host: String,
+}
+
+impl Turns {
+    /// Reserves the turns of so many requests for so many levels each.
+    pub(crate) fn reserve(
+        exchange: ExchangeId,
+        address: &Url,
+        levels: u32,
+        requests: usize,
+    ) -> Self {
+        let row = DepthWeights::of(exchange).filter(|_| !on_this_machine(address));
+        let paced = row.map(|row| Paced {
+            row,
+            weight: row.weight(levels),
+            host: address.authority().to_owned(),
+        });
+        let turns = paced.iter().flat_map(|paced| paced.turns(requests));
+        Self {
+            reserved: Mutex::new(turns.collect()),
+            paced,
+        }
+    }
+
+    /// Waits for the first.
+    pub(crate) async fn begin(&self) {
+        let first = self.reserved.lock().front().copied();
+        if let Some(first) = first {
+            sleep_until(first).await;
+        }
+    }
+
+    /// How long it is until the last of those that are reserved.
+    pub(crate) fn left(&self) -> Duration {
+        let last = self.reserved.lock().back().copied();
+        last.map_or(Duration::ZERO, |last| {
+            last.saturating_duration_since(Instant::now())
+        })
+    }
+
+    /// Waits for the next: of those that are reserved, else another.
+    pub(crate) async fn next(&self) {
+        let reserved = self.reserved.lock().pop_front();
+        let turn = reserved.or_else(|| self.paced.as_ref()?.turns(1).pop());
+        if let Some(turn) = turn {
+            sleep_until(turn).await;
+        }
+    }
+}
+
+impl Paced {
+    fn turns(&self, count: usize) -> Vec<Instant> {
+        let now = Instant::now();
+        let mut spent = SPENT.lock();
+        let spent = spent
+            .entry((self.row.exchange, self.host.clone()))
+            .or_default();
+        (0..count)
+            .map(|_| spent.turn(self.row, self.weight, now))
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::feed::exchange::PAIRS;
+
+    fn turns(host: &str, exchange: ExchangeId, levels: u32, requests: usize) -> Turns {
+        let address = format!("https://{host}/depth").parse().unwrap();
+        Turns::reserve(exchange, &address, levels, requests)
+    }
+
+    fn offsets(turns: &Turns, start: Instant) -> Vec<u128> {
+        let reserved = turns.reserved.lock();
+        let offset = |turn: &Instant| (*turn - start).as_millis();
+        reserved.iter().map(offset).collect()
+    }
+
+    #[test]
+    fn every_exchange_whose_books_are_asked_for_has_its_weights_and_their_source() {
+        let asked = PAIRS.iter().filter(|pair| pair.snapshot.is_some());
+        let asked: Vec<_> = asked.map(|pair| pair.exchange.id).collect();
+        let rows: Vec<_> = DEPTH_WEIGHTS.iter().map(|row| row.exchange).collect();
+        assert_eq!(rows, asked);
+        for row in DEPTH_WEIGHTS {
+            assert!(row.source.starts_with("https://"), "{row:?}");
+            assert!(row.weights.is_sorted(), "{row:?}");
+        }
+    }
+
+    #[test]
+    fn a_request_weighs_what_its_levels_do() {
+        let weights = |exchange, levels: &[u32]| -> Vec<_> {
+            let row = DepthWeights::of(exchange).unwrap();
+            levels.iter().map(|levels| row.weight(*levels)).collect()
+        };
+        let spot = weights(ExchangeId::BinanceSpot, &[1, 100, 101, 1_000, 5_000]);
+        assert_eq!(spot, [5, 5, 25, 50, 250]);
+        let usd_margin = weights(ExchangeId::BinanceFuturesUsd, &[5, 50, 100, 500, 1_000]);
+        assert_eq!(usd_margin, [2, 2, 5, 10, 20]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn in_no_minute_do_requests_for_books_weigh_more_than_is_allowed() {
+        for (exchange, levels, weight) in [
+            (ExchangeId::BinanceSpot, 100, 5),
+            (ExchangeId::BinanceSpot, 1_000, 50),
+            (ExchangeId::BinanceFuturesUsd, 1_000, 20),
+        ] {
+            let row = DepthWeights::of(exchange).unwrap();
+            let host = format!("weights-{levels}.test");
+            let start = Instant::now();
+            let offsets = offsets(&turns(&host, exchange, levels, 1_025), start);
+            assert!(offsets.is_sorted());
+            for (place, from) in offsets.iter().enumerate() {
+                let within = |period| {
+                    let rest = offsets[place..].iter();
+                    rest.take_while(|at| **at < from + period).count()
+                };
+                assert!(within(60_000) * weight <= row.allowed.count, "{place}");
+                assert!(within(1_000) <= OF_A_SECOND, "{place}");
+            }
+            let minutes = 1_025 * weight / row.budget();
+            let last = *offsets.last().unwrap();
+            assert!(last <= 66_000 * (minutes as u128 + 1), "{last}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn connections_to_one_host_share_what_it_allows_and_what_is_asked_again_counts() {
+        let spot = ExchangeId::BinanceSpot;
+        let start = Instant::now();
+        let first = turns("shared.test", spot, 5_000, 21);
+        assert_eq!(offsets(&first, start)[..20], [0; 20]);
+        assert_eq!(first.left(), Duration::from_secs(1));
+        let second = turns("shared.test", spot, 5_000, 1);
+        assert_eq!(offsets(&second, start), [66_000]);
+        let elsewhere = turns("other.test", spot, 5_000, 1);
+        assert_eq!(offsets(&elsewhere, start), [0]);
+        for _ in 0..21 {
+            first.next().await;
+        }
+        assert_eq!(start.elapsed(), Duration::from_secs(1));
+        first.next().await;
+        assert_eq!(start.elapsed(), Duration::from_secs(66));
+        second.begin().await;
+        assert_eq!(start.elapsed(), Duration::from_secs(66));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_server_on_this_machine_is_no_exchange_that_counts() {
+        let here = turns("127.0.0.1:9", ExchangeId::BinanceSpot, 5_000, 1_025);
+        let start = Instant::now();
+        here.begin().await;
+        for _ in 0..1_025 {
+            here.next().await;
+        }
+        assert_eq!(start.elapsed() + here.left(), Duration::ZERO);
+    }
+}
