@@ -24,13 +24,18 @@ class Endpoint:
     Attributes:
         websocket: `ws://` or `wss://`.
         rest: `http://` or `https://`, where order book snapshots and lists of markets are asked for.
+        paths: paths of the WebSocket in place of the exchange server's own, by kind: `{"trades": "/public/ws"}`.
     """
 
     websocket: str | None = None
     rest: str | None = None
+    paths: Mapping[SubKindName, str] | None = None
 
     def __post_init__(self) -> None:
-        _require(self, websocket=_TEXT, rest=_TEXT)
+        _require(self, websocket=_TEXT, rest=_TEXT, paths=(Mapping,))
+        for kind, path in (self.paths or {}).items():
+            if not isinstance(kind, str) or not isinstance(path, str):
+                raise TypeError(f"Endpoint: paths cannot have {kind!r}: {path!r}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +211,8 @@ def options_json(options: StreamOptions | None) -> dict[str, object]:
 def _endpoint_json(endpoint: str | Endpoint) -> object:
     if isinstance(endpoint, str):
         return endpoint
-    return _given(websocket=endpoint.websocket, rest=endpoint.rest)
+    paths = {str(kind): path for kind, path in endpoint.paths.items()} if endpoint.paths else None
+    return _given(websocket=endpoint.websocket, rest=endpoint.rest, paths=paths)
 
 
 def _silence_json(silence: float | Mapping[SubKind | SubKindName, float] | None) -> object:

@@ -12,6 +12,7 @@ from typing import Any, Literal
 import pytest
 
 from barter_cffi import (
+    BookSnapshotEvent,
     DynamicStreams,
     ExchangeId,
     StreamOptions,
@@ -94,6 +95,21 @@ def test_every_market_of_a_batch_arrives_in_one_stream_over_as_few_connections_a
                     break
             assert trade is not None
             assert trade.instrument.name_exchange == market
+
+
+def test_order_books_that_begin_with_a_request_are_a_hundred_a_connection() -> None:
+    with serving("binance_spot", 150) as exchange:
+        batch = [
+            Subscription("binance_spot", each.base, "usdt", "spot", "l2")
+            for each in exchange.markets("binance_spot").values()
+        ]
+        with init_dynamic_streams([batch], StreamOptions(endpoints=exchange.endpoints)) as streams:
+            assert exchange.journal.connections("binance_spot").open == 2
+            books = streams.select_l2s("binance_spot")
+            assert books is not None
+            begun = [books.recv(timeout=BOUND_S) for _ in batch]
+    assert {type(book) for book in begun} == {BookSnapshotEvent}
+    assert len({book.instrument.index for book in begun if isinstance(book, BookSnapshotEvent)}) == 150
 
 
 def test_bybit_spot_gets_ten_topics_a_request() -> None:

@@ -5,6 +5,7 @@ what Python gets is compared with the exchange's own journal, field by field.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Literal
 
 import pytest
@@ -34,11 +35,13 @@ from barter_cffi import (
     BookEvent,
     BookSnapshotEvent,
     BookUpdateEvent,
+    ConnectError,
     DataError,
     MarketEvent,
     Notice,
     Reconnected,
     Reconnecting,
+    StreamOptions,
     SubKind,
     init_dynamic_streams,
 )
@@ -303,3 +306,21 @@ def test_a_level_of_an_event_equals_the_level_made_of_the_text_that_was_sent(
         [event] = take(stream, 1)
         assert event.best_bid == PyLevel.of(sent.bid.price, sent.bid.amount)
         assert event.best_ask == PyLevel.of(sent.ask.price, sent.ask.amount)
+
+
+def test_a_path_of_the_options_replaces_the_exchanges_own(quiet: LocalExchange) -> None:
+    name = "binance_futures_usd"
+    market, description = served(quiet, name)[0]
+    own = quiet.endpoints["binance_futures_usd"]
+
+    def at(path: str) -> StreamOptions:
+        return StreamOptions(endpoints={"binance_futures_usd": replace(own, paths={"trades": path})})
+
+    with init_dynamic_streams([[to(name, description, "trades")]], at("/public/ws")) as streams:
+        stream = select(streams, name, "trades")
+        [sent] = quiet.emit(name, "trades", market)
+        [got] = take(stream, 1)
+        assert isinstance(got, MarketEvent)
+        assert_same(got, sent)
+    with pytest.raises(ConnectError, match="/binance_futures_usd/nowhere"):
+        init_dynamic_streams([[to(name, description, "trades")]], at("/nowhere"))

@@ -34,7 +34,11 @@ def test_everything_given_is_passed_in_the_librarys_units(tmp_path: Path) -> Non
         start="any",
         connect_timeout=2.5,
         subscribe_timeout=3,
-        endpoints={"kraken": "ws://127.0.0.1:1", "binance_spot": Endpoint("ws://127.0.0.1:2", "http://127.0.0.1:3")},
+        endpoints={
+            "kraken": "ws://127.0.0.1:1",
+            "binance_spot": Endpoint("ws://127.0.0.1:2", "http://127.0.0.1:3"),
+            "binance_futures_usd": Endpoint(paths={SubKind.PUBLIC_TRADES: "/public/ws", "l1": "/ws"}),
+        },
         proxy="socks5h://127.0.0.1:1080",
         ca_file=authority,
         max_message_size=1 << 20,
@@ -53,6 +57,7 @@ def test_everything_given_is_passed_in_the_librarys_units(tmp_path: Path) -> Non
         "endpoints": {
             "kraken": "ws://127.0.0.1:1",
             "binance_spot": {"websocket": "ws://127.0.0.1:2", "rest": "http://127.0.0.1:3"},
+            "binance_futures_usd": {"paths": {"trades": "/public/ws", "l1": "/ws"}},
         },
         "proxy": "socks5h://127.0.0.1:1080",
         "ca_file": str(authority),

@@ -67,6 +67,8 @@ pub struct Endpoint {
     pub websocket: Option<Url>,
     /// `http://` or `https://`.
     pub rest: Option<Url>,
+    /// Paths of the WebSocket, by kind, in place of the exchange's own.
+    pub paths: HashMap<SubKind, String>,
 }
 
 /// Bounds of a queue, whichever is reached first, and what happens then.
@@ -204,11 +206,11 @@ impl Default for Raw {
 #[derive(Debug, Deserialize)]
 #[serde(
     untagged,
-    expecting = "an address, or an object with `websocket` and `rest`"
+    expecting = "an address, or an object with `websocket`, `rest` and `paths`"
 )]
 enum RawEndpoint {
     Websocket(String),
-    Both(RawAddresses),
+    Addresses(RawAddresses),
 }
 
 /// Not printed: an address may have credentials.
@@ -236,11 +238,13 @@ impl RawProxy {
     }
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawAddresses {
     websocket: Option<String>,
     rest: Option<String>,
+    #[serde(default)]
+    paths: HashMap<String, String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -439,9 +443,16 @@ fn refused(path: &str, reason: String) -> Error {
 fn endpoint((name, raw): (String, RawEndpoint)) -> Result<(ExchangeId, Endpoint)> {
     let exchange = exchange::named(&name)
         .map_err(|error| Error::new(error.status, format!("options.endpoints.{name}: {error}")))?;
-    let (websocket, rest) = match raw {
-        RawEndpoint::Websocket(address) => (Some(address), None),
-        RawEndpoint::Both(RawAddresses { websocket, rest }) => (websocket, rest),
+    let RawAddresses {
+        websocket,
+        rest,
+        paths,
+    } = match raw {
+        RawEndpoint::Websocket(address) => RawAddresses {
+            websocket: Some(address),
+            ..RawAddresses::default()
+        },
+        RawEndpoint::Addresses(addresses) => addresses,
     };
     let base = |key: &str, address: Option<String>, schemes: [&str; 2]| {
         address
@@ -453,8 +464,31 @@ fn endpoint((name, raw): (String, RawEndpoint)) -> Result<(ExchangeId, Endpoint)
         Endpoint {
             websocket: base("websocket", websocket, ["ws", "wss"])?,
             rest: base("rest", rest, ["http", "https"])?,
+            paths: paths
+                .into_iter()
+                .map(|path| path_of(exchange, path))
+                .collect::<Result<_>>()?,
         },
     ))
+}
+
+/// The path of a kind that the exchange has.
+fn path_of(exchange: ExchangeId, (kind, path): (String, String)) -> Result<(SubKind, String)> {
+    let error = |reason: String| {
+        let place = format!("options.endpoints.{}.paths.{kind}", exchange.as_str());
+        Error::new(Status::InvalidOption, format!("{place}: {reason}"))
+    };
+    let kind = SubKind::named(&kind).map_err(|unknown| error(unknown.to_string()))?;
+    if exchange::pair(exchange, kind).is_none() {
+        let offers = exchange::offers(exchange);
+        return Err(error(format!("{} has {offers}", exchange.as_str())));
+    }
+    if !path.starts_with('/') || path.contains(['?', '#']) {
+        return Err(error(format!(
+            "{path:?} is no path: it begins with / and has no query"
+        )));
+    }
+    Ok((kind, path))
 }
 
 fn address_of(exchange: &str, key: &str, address: &str, schemes: [&str; 2]) -> Result<Url> {
@@ -562,6 +596,18 @@ mod tests {
             (
                 r#"{"endpoints":{"kraken":"nonsense"}}"#,
                 "options.endpoints.kraken.websocket",
+            ),
+            (
+                r#"{"endpoints":{"kraken":{"paths":{"trade":"/"}}}}"#,
+                "options.endpoints.kraken.paths.trade: no subscription kind",
+            ),
+            (
+                r#"{"endpoints":{"kraken":{"paths":{"l2":"/"}}}}"#,
+                "options.endpoints.kraken.paths.l2: kraken has trades, l1",
+            ),
+            (
+                r#"{"endpoints":{"kraken":{"paths":{"l1":"ws"}}}}"#,
+                "options.endpoints.kraken.paths.l1: \"ws\" is no path",
             ),
         ] {
             let error = options(json).unwrap_err();

@@ -216,28 +216,43 @@ mod tests {
         assert_eq!(delays, [0, 0, 250, 500, 1_000, 2_000, 4_000, 8_000]);
     }
 
-    #[tokio::test]
-    async fn a_book_whose_snapshots_stay_older_than_its_updates_is_given_up() {
+    /// A fetcher of nothing, and the one subscription it knows; it may ask as often as `host` allows.
+    fn fetcher(host: &str) -> (Fetcher, SubscriptionId) {
         static SOURCE: SnapshotSource = SnapshotSource {
             path: "/depth",
             limit: |depth| depth.unwrap_or(1),
             read: |_, _| Err(serde::de::Error::custom("nothing is read")),
         };
         let id = SubscriptionId::from("@depth|BTCUSDT");
+        let exchange = ExchangeId::BinanceSpot;
         let fetcher = Fetcher {
-            exchange: ExchangeId::BinanceSpot,
+            exchange,
             source: &SOURCE,
             address: "http://127.0.0.1:9/depth".parse().unwrap(),
             depth: None,
             client: Err("nobody is asked".to_owned()),
-            turns: Turns::reserve(
-                ExchangeId::BinanceSpot,
-                &"http://127.0.0.1:9".parse().unwrap(),
-                1,
-                1,
-            ),
+            turns: Turns::reserve(exchange, &host.parse().unwrap(), 5_000, 0),
             markets: [(id.clone(), ("BTCUSDT".to_owned(), InstrumentIndex(0)))].into(),
         };
+        (fetcher, id)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_book_is_asked_for_when_it_has_its_turn() {
+        let (fetcher, id) = fetcher("https://turns.test");
+        let start = tokio::time::Instant::now();
+        for requests in 0..22 {
+            let fetched = fetcher.fetch(id.clone(), 0).await;
+            fetched.unwrap_err();
+            // 5,400 of 6,000 a minute, and 250 each.
+            let minute_over = start.elapsed() >= Duration::from_secs(60);
+            assert_eq!(minute_over, requests == 21, "{requests}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_book_whose_snapshots_stay_older_than_its_updates_is_given_up() {
+        let (fetcher, id) = fetcher("http://127.0.0.1:9");
         let fetched = fetcher.fetch(id, ATTEMPTS_MAX).await;
         assert_eq!(
             fetched.unwrap_err().to_string(),

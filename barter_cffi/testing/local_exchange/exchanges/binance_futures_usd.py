@@ -19,7 +19,8 @@ from .wire import dumps
 
 #: The path prefixes each kind of stream flows on; "" is the address before routing. "Important
 #: WebSocket Change Notice": bookTicker and depth are public, forceOrder is market. The notice does
-#: not name the trade stream; it is served on all of them.
+#: not name the trade stream: here it is served on all of them, though published probes saw it on
+#: "/public" and not on "/market".
 _TIERS: Final[dict[Kind, tuple[str, ...]]] = {
     "trades": ("", "/public", "/market"),
     "l1": ("", "/public"),

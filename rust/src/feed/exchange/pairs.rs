@@ -212,11 +212,13 @@ impl Pair {
         self
     }
 
-    /// Where the WebSocket is: the exchange's own base or the one that the options name, and the path.
+    /// Where the WebSocket is: the exchange's own base and path, or those that the options name.
     pub fn websocket_address(&self, options: &StreamOptions) -> Url {
         let given = options.endpoints.get(&self.exchange.id);
-        let given = given.and_then(|endpoint| endpoint.websocket.as_ref());
-        joined(given, self.exchange.websocket, self.path)
+        let base = given.and_then(|endpoint| endpoint.websocket.as_ref());
+        let path = given.and_then(|endpoint| endpoint.paths.get(&self.kind));
+        let path = path.map_or(self.path, String::as_str);
+        joined(base, self.exchange.websocket, path)
     }
 
     /// The address of the snapshots; `None` where there are none.
@@ -233,6 +235,7 @@ impl Pair {
             Some(Endpoint {
                 websocket: Some(_),
                 rest: None,
+                ..
             }) => return None,
             given => given.and_then(|endpoint| endpoint.rest.as_ref()),
         };

@@ -97,7 +97,7 @@ fn there_are_25_pairs_each_once_and_they_are_those_of_upstream() {
 }
 
 #[test]
-fn every_address_in_the_table_is_valid_and_a_base_of_the_options_keeps_its_prefix() {
+fn every_address_in_the_table_is_valid_and_the_options_replace_its_base_and_its_path() {
     let own = crate::options::StreamOptions::default();
     for pair in PAIRS {
         let address = pair.websocket_address(&own);
@@ -116,6 +116,7 @@ fn every_address_in_the_table_is_valid_and_a_base_of_the_options_keeps_its_prefi
         let endpoint = crate::options::Endpoint {
             websocket: Some(base.parse().unwrap()),
             rest: Some("http://127.0.0.1:9/lab/".parse().unwrap()),
+            paths: [(SubKind::Trades, "/public/ws".to_owned())].into(),
         };
         given.endpoints.insert(ExchangeId::BinanceSpot, endpoint);
         let pair = pair(ExchangeId::BinanceSpot, SubKind::L2).unwrap();
@@ -125,6 +126,11 @@ fn every_address_in_the_table_is_valid_and_a_base_of_the_options_keeps_its_prefi
         );
         let rest = pair.snapshot_address(&given).unwrap();
         assert_eq!(rest.as_str(), "http://127.0.0.1:9/lab/api/v3/depth");
+        let trades = super::pair(ExchangeId::BinanceSpot, SubKind::Trades).unwrap();
+        assert_eq!(
+            trades.websocket_address(&given).as_str(),
+            "ws://127.0.0.1:9/lab/public/ws"
+        );
     }
 }
 

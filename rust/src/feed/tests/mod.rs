@@ -182,6 +182,7 @@ fn options(exchange: ExchangeId, websocket: &Url, rest: Option<&Url>) -> StreamO
     let endpoint = Endpoint {
         websocket: Some(websocket.clone()),
         rest: rest.cloned(),
+        ..Endpoint::default()
     };
     StreamOptions {
         connect_timeout: PATIENCE,
