@@ -155,8 +155,16 @@ pub(crate) fn with_causes(error: &dyn Error) -> String {
         }
         cause = error.source();
     }
+    if text.contains(UNKNOWN_ISSUER) {
+        text = format!(
+            "{text}: no authority trusted here signed it; the option ca_file names further ones"
+        );
+    }
     text
 }
+
+/// How TLS says that a certificate is signed by nobody who is trusted.
+const UNKNOWN_ISSUER: &str = "invalid peer certificate: UnknownIssuer";
 
 /// Markets that a message names at most.
 const NAMED_MAX: usize = 8;

@@ -4,7 +4,10 @@
 
 use super::{error::with_causes, proxy::Proxy};
 use crate::options::StreamOptions;
-use reqwest::{Response, header::RETRY_AFTER};
+use reqwest::{
+    Response,
+    header::{RETRY_AFTER, USER_AGENT},
+};
 use std::time::Duration;
 use url::Url;
 
@@ -12,7 +15,7 @@ use url::Url;
 const BODY_BYTES_MAX: usize = 16 << 20;
 
 /// Some exchanges answer nobody who does not say who it is.
-const USER_AGENT: &str = concat!("barter_cffi/", env!("CARGO_PKG_VERSION"));
+const OUR_NAME: &str = concat!("barter_cffi/", env!("CARGO_PKG_VERSION"));
 
 /// The proxy wants other credentials than it got.
 const PROXY_AUTHENTICATION_REQUIRED: u16 = 407;
@@ -40,11 +43,12 @@ pub(crate) fn client(
     let mut requests = reqwest::Client::builder()
         .timeout(limit)
         .connect_timeout(limit)
-        .user_agent(USER_AGENT)
         .use_preconfigured_tls((*options.trust.config()).clone())
         .no_proxy();
     if let Some(proxy) = &proxy {
-        requests = requests.proxy(proxy.for_requests()?);
+        // There are proxies that know `Proxy-Authorization` in this spelling only.
+        let spelled = requests.http1_title_case_headers();
+        requests = spelled.proxy(proxy.for_requests()?);
     }
     let requests = requests.build().map_err(|error| with_causes(&error))?;
     Ok(Client { requests, proxy })
@@ -58,7 +62,9 @@ pub(crate) async fn get(client: &Client, address: Url) -> Result<Answer, String>
             through.map(|proxy| format!("through the proxy {proxy}, asked {}: ", proxy.asked()));
         through.unwrap_or_default() + &with_causes(&error)
     };
-    let mut response = client.requests.get(address).send().await.map_err(failed)?;
+    // Said with the request, for a client that has it says it to the proxy, and then in small letters all that it says.
+    let request = client.requests.get(address).header(USER_AGENT, OUR_NAME);
+    let mut response = request.send().await.map_err(failed)?;
     let (status, retry_after) = (response.status().as_u16(), retry_after(&response));
     if let (PROXY_AUTHENTICATION_REQUIRED, Some(proxy)) = (status, &client.proxy) {
         let asked = proxy.asked();

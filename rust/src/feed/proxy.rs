@@ -24,6 +24,12 @@ pub enum ProxyRule {
 impl ProxyRule {
     /// Reads the environment's variables.
     pub fn from_environment() -> Self {
+        let excepted = ["NO_PROXY", "no_proxy"];
+        let excepted = excepted.iter().find_map(|name| std::env::var(name).ok());
+        // As the matcher reads it, an asterisk holds for names but not for numbers.
+        if excepted.is_some_and(|hosts| hosts.trim() == "*") {
+            return Self::Direct;
+        }
         Self::Environment(Arc::new(Matcher::from_env()))
     }
 
