@@ -9,6 +9,7 @@ Data flows this way; each module begins with what it guarantees:
     stream                              MarketStream: recv, try_recv, recv_batch, for
     batch, record, layout               the library's records, and the one decoder
     event, level, notice                what a stream carries
+    metrics                             what streams have come to, also for Prometheus
     errors                              every exception, and which status raises it
     testing                             in-memory channels and a local exchange, for programs' tests
     _ffi, _wait                         the library, and waits that Ctrl-C can end
@@ -45,6 +46,7 @@ from barter_cffi.event import (
 from barter_cffi.instrument import ExchangeId, FutureContract, Instrument, OptionContract
 from barter_cffi.level import Level, Levels
 from barter_cffi.markets import Market, markets
+from barter_cffi.metrics import ConnectionMetrics, StreamMetrics, StreamsMetrics
 from barter_cffi.notice import Dropped, Notice, Reconnected, Reconnecting, Silent
 from barter_cffi.options import Endpoint, QueueOptions, ReconnectPolicy, StreamOptions
 from barter_cffi.stream import MarketStream
@@ -66,6 +68,7 @@ __all__ = [
     "BookSnapshotEvent",
     "BookUpdateEvent",
     "ConnectError",
+    "ConnectionMetrics",
     "DataError",
     "Dropped",
     "DynamicStreams",
@@ -101,7 +104,9 @@ __all__ = [
     "Side",
     "Silent",
     "StreamClosedError",
+    "StreamMetrics",
     "StreamOptions",
+    "StreamsMetrics",
     "SubKind",
     "Subscription",
     "SubscriptionError",

@@ -22,6 +22,7 @@ from barter_cffi._wait import FOREVER, deadline_after, left_ns, wait
 from barter_cffi.batch import CHUNK, Batch, EventT
 from barter_cffi.errors import FORKED, DataError, ForkedError, RecvTimeoutError, StreamClosedError
 from barter_cffi.instrument import ExchangeId, Instruments
+from barter_cffi.metrics import StreamMetrics, stream_metrics
 from barter_cffi.notice import Notice
 from barter_cffi.record import Records
 from barter_cffi.subscription import SubKind
@@ -171,6 +172,15 @@ class MarketStream(Generic[EventT]):
             if status == lib.BARTER_CLOSED:
                 raise StopIteration
         raise StopIteration
+
+    def metrics(self) -> StreamMetrics:
+        """What the stream has come to: counts since it was made, its queue now, and each of its connections.
+
+        Raises:
+            StreamClosedError: the stream was closed.
+            ForkedError: the process is a fork of the one that made the stream.
+        """
+        return stream_metrics(text(lib.barter_stream_metrics_json, self._handle), self._instruments)
 
     def close(self) -> None:
         """Ends the stream and its connections and discards what waits; closing twice is the same as once.

@@ -25,6 +25,7 @@ from barter_cffi.event import (
     TradeEvent,
 )
 from barter_cffi.instrument import ExchangeId, Instrument, Instruments
+from barter_cffi.metrics import StreamsMetrics, streams_metrics
 from barter_cffi.options import StreamOptions, options_json
 from barter_cffi.stream import MarketStream
 from barter_cffi.subscription import AnySubscription, SubKind, batches_json
@@ -144,6 +145,15 @@ class DynamicStreams:
         """What can still be selected."""
         rows = msgspec.json.decode(text(lib.barter_streams_list, self._handle))
         return [(row["exchange"], SubKind(row["kind"])) for row in rows]
+
+    def metrics(self) -> StreamsMetrics:
+        """What all streams of the set have come to: those that can be selected, and those that were and still exist.
+
+        Raises:
+            StreamClosedError: the set was closed.
+            ForkedError: the process is a fork of the one that opened the streams.
+        """
+        return streams_metrics(text(lib.barter_streams_metrics_json, self._handle), self._instruments)
 
     def close(self) -> None:
         """Closes everything that was not selected, and every stream that was; twice is the same as once."""

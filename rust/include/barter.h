@@ -423,7 +423,7 @@ typedef struct {
   uint64_t notices;
   /** Events and errors lost in the queue. */
   uint64_t dropped;
-  /** Connections that broke. */
+  /** Connections that broke, and attempts to open one that failed. */
   uint64_t reconnects;
   /** Records waiting. */
   uint64_t queued_events;
@@ -437,6 +437,14 @@ typedef struct {
   int64_t last_event_ns;
   /** `Silent` notices that arrived. */
   uint64_t silences;
+  /** Most bytes that ever waited. */
+  uint64_t high_water_bytes;
+  /** WebSocket frames received. */
+  uint64_t frames;
+  /** Bytes of their payloads. */
+  uint64_t bytes;
+  /** Frames that were neither market data nor errors: acknowledgements, heartbeats, pings, pongs, closes. */
+  uint64_t control_frames;
 } barter_stream_metrics;
 
 /**
@@ -562,6 +570,54 @@ barter_status barter_markets_json(barter_markets *markets, char *buf, size_t cap
 barter_status barter_markets_free(barter_markets *markets);
 
 /**
+ * Reads the stream's counts.
+ *
+ * Ownership: the caller's struct, its `struct_size` set. Errors: `BARTER_INVALID_HANDLE`, `_INVALID_ARGUMENT`,
+ * `_NULL_POINTER`. Threads: any.
+ *
+ * Requires: `out` is valid for reads and writes of `out->struct_size` bytes.
+ */
+barter_status barter_stream_metrics_get(barter_stream *stream, barter_stream_metrics *out);
+
+/**
+ * Reads the sum of the counts of all streams of the set: those to be selected, and those that were and are not freed.
+ * High waters add up to a bound, as the streams may not have reached theirs at one time.
+ *
+ * Ownership, errors and threads: as of `barter_stream_metrics_get`.
+ *
+ * Requires: `out` is valid for reads and writes of `out->struct_size` bytes.
+ */
+barter_status barter_streams_metrics_get(barter_streams *streams, barter_stream_metrics *out);
+
+/**
+ * Copies the stream's metrics as a JSON object, as `barter_last_error_message` copies: `exchange` and `kind` (null
+ * where all were selected), the counts of `barter_stream_metrics` by its names, and `connections`, an array of objects
+ * with `exchange`, `kind`, `instruments` (indices), `state` (`connecting`, `open`, `waiting` for the next attempt,
+ * `ended`), `since_ns`, `frames`, `bytes`, `control_frames`, `events`, `errors`, `reconnects`, `silences`, `attempts`
+ * (to open it, the first included), `last_frame_ns`, `last_event_ns` and `last_error`. Of those that have ended and
+ * were followed by others one an exchange and kind stays, without instruments, with the sum of their counts. What is
+ * not known is null.
+ *
+ * Ownership: the caller's buffer. Errors: `BARTER_INVALID_HANDLE`, `_NULL_POINTER`. Threads: any.
+ *
+ * Requires: `buf` is valid for writes of `cap` bytes, `len` for a write.
+ */
+barter_status barter_stream_metrics_json(barter_stream *stream, char *buf, size_t cap, size_t *len);
+
+/**
+ * Copies the set's metrics as a JSON object: the counts that `barter_streams_metrics_get` gives, and `streams`, an array
+ * of objects as `barter_stream_metrics_json` writes them, one for each stream.
+ *
+ * Ownership, errors and threads: as of `barter_stream_metrics_json`.
+ *
+ * Requires: `buf` is valid for writes of `cap` bytes, `len` for a write.
+ */
+barter_status barter_streams_metrics_json(barter_streams *streams,
+                                          char *buf,
+                                          size_t cap,
+                                          size_t *len);
+
+/**
  * Waits for records and takes at most `max_events` of them, in order, into `*out`. Returns with the first that are
  * there, never lingers for more. `timeout_ns` negative: for ever, 0: only looks.
  *
@@ -601,16 +657,6 @@ barter_status barter_stream_wake(barter_stream *stream);
  * Requires: `fd` is valid for a write.
  */
 barter_status barter_stream_ready_fd(barter_stream *stream, int *fd);
-
-/**
- * Reads the stream's counts.
- *
- * Ownership: the caller's struct, its `struct_size` set. Errors: `BARTER_INVALID_HANDLE`, `_INVALID_ARGUMENT`,
- * `_NULL_POINTER`. Threads: any.
- *
- * Requires: `out` is valid for reads and writes of `out->struct_size` bytes.
- */
-barter_status barter_stream_metrics_get(barter_stream *stream, barter_stream_metrics *out);
 
 /**
  * Discards what waits and ends the sockets; waits and later calls get `BARTER_HANDLE_CLOSED`. The handle stays until

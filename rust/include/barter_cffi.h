@@ -217,6 +217,10 @@ typedef struct {
   uint64_t bytes_lent;
   int64_t last_event_ns;
   uint64_t silences;
+  uint64_t high_water_bytes;
+  uint64_t frames;
+  uint64_t bytes;
+  uint64_t control_frames;
 } barter_stream_metrics;
 
 barter_status barter_last_error_message(char *buf, size_t cap, size_t *len);
@@ -253,6 +257,14 @@ barter_status barter_markets_json(barter_markets *markets, char *buf, size_t cap
 
 barter_status barter_markets_free(barter_markets *markets);
 
+barter_status barter_stream_metrics_get(barter_stream *stream, barter_stream_metrics *out);
+
+barter_status barter_streams_metrics_get(barter_streams *streams, barter_stream_metrics *out);
+
+barter_status barter_stream_metrics_json(barter_stream *stream, char *buf, size_t cap, size_t *len);
+
+barter_status barter_streams_metrics_json(barter_streams *streams, char *buf, size_t cap, size_t *len);
+
 barter_status barter_stream_recv(barter_stream *stream, size_t max_events, int64_t timeout_ns, barter_batch *out);
 
 barter_status barter_stream_instruments(barter_stream *stream, char *buf, size_t cap, size_t *len);
@@ -260,8 +272,6 @@ barter_status barter_stream_instruments(barter_stream *stream, char *buf, size_t
 barter_status barter_stream_wake(barter_stream *stream);
 
 barter_status barter_stream_ready_fd(barter_stream *stream, int *fd);
-
-barter_status barter_stream_metrics_get(barter_stream *stream, barter_stream_metrics *out);
 
 barter_status barter_stream_close(barter_stream *stream);
 

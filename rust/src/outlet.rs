@@ -3,6 +3,7 @@
 //! `Reconnecting` marker cannot say stands in a side list in the same order, and the pump puts the two together.
 //! Nothing grows without bound: an outlet waits while more than [`WAITING_MAX`] items wait for the pump.
 
+use crate::{event, metrics::Meter};
 use barter_data::{
     error::DataError,
     event::MarketEvent,
@@ -115,6 +116,7 @@ pub struct Outlet<K> {
     exchange: ExchangeId,
     tx: mpsc::UnboundedSender<MarketStreamResult<InstrumentIndex, K>>,
     gate: Arc<Gate>,
+    meter: Arc<Meter>,
 }
 
 impl<K> Clone for Outlet<K> {
@@ -123,6 +125,7 @@ impl<K> Clone for Outlet<K> {
             exchange: self.exchange,
             tx: self.tx.clone(),
             gate: self.gate.clone(),
+            meter: self.meter.clone(),
         }
     }
 }
@@ -133,7 +136,23 @@ impl<K> Outlet<K> {
         tx: mpsc::UnboundedSender<MarketStreamResult<InstrumentIndex, K>>,
         gate: Arc<Gate>,
     ) -> Self {
-        Self { exchange, tx, gate }
+        Self {
+            exchange,
+            tx,
+            gate,
+            meter: Arc::default(),
+        }
+    }
+
+    /// The same outlet for a connection that has this meter.
+    pub(crate) fn metered(mut self, meter: Arc<Meter>) -> Self {
+        self.meter = meter;
+        self
+    }
+
+    /// Counts what the connection does that holds this outlet.
+    pub(crate) fn meter(&self) -> &Arc<Meter> {
+        &self.meter
     }
 
     /// Hands over an event or an error; waits while too many wait for the pump.
@@ -141,12 +160,17 @@ impl<K> Outlet<K> {
         &self,
         item: Result<MarketEvent<InstrumentIndex, K>, DataError>,
     ) -> Result<(), OutletClosed> {
+        match &item {
+            Ok(event) => self.meter.event(event::nanoseconds(event.time_received)),
+            Err(error) => self.meter.error(&error.to_string()),
+        }
         self.send(Event::Item(item))?;
         self.until_waiting(WAITING_MAX).await
     }
 
     /// Says that a connection broke.
     pub fn reconnecting(&self, note: ReconnectingNote) -> Result<(), OutletClosed> {
+        self.meter.broke(&note.reason);
         self.marker(Note::Reconnecting(note))
     }
 
@@ -157,6 +181,7 @@ impl<K> Outlet<K> {
 
     /// Says that a subscription brings nothing.
     pub fn silent(&self, note: SilentNote) -> Result<(), OutletClosed> {
+        self.meter.silence();
         self.marker(Note::Silent(note))
     }
 
@@ -205,4 +230,16 @@ pub enum AnyOutlet {
     L2(Outlet<OrderBookEvent>),
     /// Liquidations.
     Liquidations(Outlet<Liquidation>),
+}
+
+impl AnyOutlet {
+    /// The same outlet for a connection that has this meter.
+    pub(crate) fn metered(self, meter: Arc<Meter>) -> Self {
+        match self {
+            Self::Trades(outlet) => Self::Trades(outlet.metered(meter)),
+            Self::L1(outlet) => Self::L1(outlet.metered(meter)),
+            Self::L2(outlet) => Self::L2(outlet.metered(meter)),
+            Self::Liquidations(outlet) => Self::Liquidations(outlet.metered(meter)),
+        }
+    }
 }

@@ -2,20 +2,36 @@
 
 use crate::{
     instrument::Instruments,
-    queue::{Metrics, Queue, Received},
+    metrics::StreamMetrics,
+    queue::{Queue, Received},
     status::Result,
+    subscription::SubKind,
 };
+use barter_instrument::exchange::ExchangeId;
 use std::{os::fd::OwnedFd, sync::Arc, time::Instant};
 
 /// A stream of one source, or of several merged.
 pub struct Stream {
     queue: Arc<Queue>,
     instruments: Arc<Instruments>,
+    exchange: Option<ExchangeId>,
+    kind: Option<SubKind>,
 }
 
 impl Stream {
-    pub(crate) fn new(queue: Arc<Queue>, instruments: Arc<Instruments>) -> Self {
-        Self { queue, instruments }
+    /// As it was selected: of one exchange and kind, or `None` for all.
+    pub(crate) fn new(
+        queue: Arc<Queue>,
+        instruments: Arc<Instruments>,
+        exchange: Option<ExchangeId>,
+        kind: Option<SubKind>,
+    ) -> Self {
+        Self {
+            queue,
+            instruments,
+            exchange,
+            kind,
+        }
     }
 
     /// Waits for records until `deadline` (`None`: for ever) and takes at most `max` of them.
@@ -34,8 +50,8 @@ impl Stream {
     }
 
     /// Counts and state.
-    pub fn metrics(&self) -> Metrics {
-        self.queue.metrics()
+    pub fn metrics(&self) -> StreamMetrics {
+        self.queue.metrics_of(self.exchange, self.kind)
     }
 
     /// The instruments that the records name by index.

@@ -4,6 +4,7 @@
 use crate::{
     feed::{self, FeedError},
     instrument::Instruments,
+    metrics::{Meter, SetMetrics},
     options::{QueueOptions, Start, StreamOptions},
     outlet::{AnyOutlet, Gate, Outlet},
     platform::ReadySignal,
@@ -44,6 +45,8 @@ pub struct Streams {
 struct State {
     phase: Phase,
     queues: BTreeMap<SourceKey, Arc<Queue>>,
+    /// The streams selected, for the metrics.
+    selected: Vec<Weak<Stream>>,
     signal: Option<ReadySignal>,
     /// The task that waits for the connections.
     opening: Option<AbortHandle>,
@@ -76,8 +79,12 @@ impl Streams {
         let (options, total) = (Arc::new(options), connections.len());
         for plan in connections {
             let key = (plan.kind, plan.exchange);
-            if let (Some((_, source)), Some(outlet)) = (sources.get_mut(&key), outlets.get(&key)) {
-                let connection = connection(plan, options.clone(), outlet.clone(), opened.clone());
+            if let (Some((queue, source)), Some(outlet)) =
+                (sources.get_mut(&key), outlets.get(&key))
+            {
+                let meter = queue.meter(&plan);
+                let outlet = outlet.clone().metered(meter.clone());
+                let connection = connection(plan, options.clone(), outlet, opened.clone(), meter);
                 source.tasks.spawn_on(connection, &runtime);
             }
         }
@@ -127,6 +134,7 @@ impl Streams {
             state: Mutex::new(State {
                 phase,
                 queues,
+                selected: Vec::new(),
                 signal: None,
                 opening: None,
             }),
@@ -187,14 +195,28 @@ impl Streams {
             .partition(|(key, _)| wanted(key));
         let selected: BTreeMap<_, _> = selected;
         state.queues = left;
-        drop(state);
         let queues: Vec<_> = selected.into_values().collect();
         let queue = match queues.as_slice() {
             [] => return Ok(None),
             [one] => one.clone(),
             several => Queue::merge(several),
         };
-        Ok(Some(Arc::new(Stream::new(queue, self.instruments.clone()))))
+        let stream = Stream::new(queue, self.instruments.clone(), exchange, kind);
+        let stream = Arc::new(stream);
+        state.selected.retain(|other| other.strong_count() > 0);
+        state.selected.push(Arc::downgrade(&stream));
+        Ok(Some(stream))
+    }
+
+    /// Counts and state of every stream: of those to be selected, and of those that were and still exist.
+    pub fn metrics(&self) -> SetMetrics {
+        let state = self.state.lock();
+        let left = state.queues.iter();
+        let left =
+            left.map(|((kind, exchange), queue)| queue.metrics_of(Some(*exchange), Some(*kind)));
+        let selected = state.selected.iter().filter_map(Weak::upgrade);
+        let streams = left.chain(selected.map(|stream| stream.metrics()));
+        SetMetrics::of(streams.collect())
     }
 
     /// What is left to select, ordered by kind and exchange.
@@ -268,7 +290,9 @@ async fn connection(
     options: Arc<StreamOptions>,
     outlet: AnyOutlet,
     opened: mpsc::UnboundedSender<std::result::Result<(), FeedError>>,
+    meter: Arc<Meter>,
 ) {
+    let _ended = meter.until_dropped();
     let outcome = feed::connect(plan.clone(), options.clone(), outlet.clone()).await;
     // Nobody listens once the initialisation has failed or was cancelled; this task ends with it.
     let _ = opened.send(outcome.as_ref().map(|_| ()).map_err(Clone::clone));

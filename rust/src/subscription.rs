@@ -12,7 +12,7 @@ use barter_instrument::{
     exchange::ExchangeId,
     instrument::{InstrumentIndex, market_data::kind::MarketDataInstrumentKind},
 };
-use serde::Deserialize;
+use serde::{Deserialize, Serialize, Serializer};
 use std::collections::HashSet;
 
 /// The kinds of market data a set has streams of.
@@ -77,6 +77,12 @@ impl SubKind {
                     ),
                 )
             })
+    }
+}
+
+impl Serialize for SubKind {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        self.name().serialize(serializer)
     }
 }
 

@@ -66,6 +66,9 @@ static void nulls(void) {
     CHECK_ERROR(barter_stream_close(NULL), BARTER_NULL_POINTER, "barter_stream");
     CHECK_ERROR(barter_stream_ready_fd(NULL, NULL), BARTER_NULL_POINTER, "fd");
     CHECK_ERROR(barter_stream_metrics_get(NULL, NULL), BARTER_NULL_POINTER, "barter_stream");
+    CHECK_ERROR(barter_streams_metrics_get(NULL, NULL), BARTER_NULL_POINTER, "barter_streams");
+    CHECK_ERROR(barter_stream_metrics_json(NULL, NULL, 0, &len), BARTER_NULL_POINTER, "barter_stream");
+    CHECK_ERROR(barter_streams_metrics_json(NULL, NULL, 0, &len), BARTER_NULL_POINTER, "barter_streams");
     CHECK_ERROR(barter_levels_to_f64(NULL, 1, NULL), BARTER_NULL_POINTER, "levels");
     CHECK_ERROR(barter_test_streams("{}", 2, NULL, NULL), BARTER_NULL_POINTER, "streams");
     CHECK_ERROR(barter_test_push(NULL, NULL, 0, NULL, 0, NULL, 0), BARTER_NULL_POINTER, "injector");

@@ -141,6 +141,31 @@ static void l2(barter_streams *streams, barter_test_injector *injector, uint32_t
     barter_stream_free(stream);
 }
 
+static void check_metrics(barter_streams *streams, barter_stream *stream) {
+    barter_stream_metrics metrics;
+    memset(&metrics, 0, sizeof metrics);
+    metrics.struct_size = sizeof metrics;
+    CHECK(barter_stream_metrics_get(stream, &metrics) == BARTER_OK);
+    CHECK(metrics.events == 1 && metrics.errors == 1 && metrics.reconnects == 1 && metrics.bytes_lent == 0);
+    CHECK(metrics.high_water_events >= 1 && metrics.high_water_bytes >= 128 && metrics.frames == 0);
+
+    barter_stream_metrics of_the_set;
+    memset(&of_the_set, 0, sizeof of_the_set);
+    of_the_set.struct_size = sizeof of_the_set;
+    CHECK(barter_streams_metrics_get(streams, &of_the_set) == BARTER_OK);
+    CHECK(of_the_set.events == metrics.events && of_the_set.errors == metrics.errors);
+    of_the_set.struct_size = 8;
+    CHECK_ERROR(barter_streams_metrics_get(streams, &of_the_set), BARTER_INVALID_ARGUMENT, "struct_size");
+
+    char json[4096];
+    size_t len = 0;
+    CHECK(barter_stream_metrics_json(stream, json, sizeof json, &len) == BARTER_OK && len < sizeof json);
+    CHECK(strstr(json, "{\"exchange\":null,\"kind\":null,\"events\":1,") == json);
+    CHECK(strstr(json, "\"connections\":[]") != NULL);
+    CHECK(barter_streams_metrics_json(streams, json, sizeof json, &len) == BARTER_OK && len < sizeof json);
+    CHECK(strstr(json, "{\"events\":1,") == json && strstr(json, "\"streams\":[{") != NULL);
+}
+
 static void liquidations(barter_streams *streams, barter_test_injector *injector, uint32_t instrument) {
     barter_stream *stream = selected(streams, BARTER_SUB_ALL, NULL);
     barter_event sent = header(BARTER_EVENT_LIQUIDATION, "binance_futures_usd", instrument);
@@ -171,11 +196,7 @@ static void liquidations(barter_streams *streams, barter_test_injector *injector
     CHECK(barter_stream_recv(stream, 1, SECOND_NS, &batch) == BARTER_CLOSED);
     CHECK(barter_stream_recv(stream, 1, -1, &batch) == BARTER_CLOSED);
 
-    barter_stream_metrics metrics;
-    memset(&metrics, 0, sizeof metrics);
-    metrics.struct_size = sizeof metrics;
-    CHECK(barter_stream_metrics_get(stream, &metrics) == BARTER_OK);
-    CHECK(metrics.events == 1 && metrics.errors == 1 && metrics.reconnects == 1 && metrics.bytes_lent == 0);
+    check_metrics(streams, stream);
     barter_stream_free(stream);
 }
 

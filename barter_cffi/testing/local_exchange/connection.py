@@ -170,8 +170,10 @@ class Connection:
         """Writes one item; False where it ends the connection."""
         if isinstance(item, str):
             await self.websocket.send_str(item)
+            self.journal.frame_sent(self.exchange, len(item.encode()))
         elif isinstance(item, bytes):
             await self.websocket.send_frame(item, WSMsgType.BINARY)
+            self.journal.frame_sent(self.exchange, len(item))
         elif isinstance(item, _Ping):
             await self.websocket.ping(item.payload)
             return True

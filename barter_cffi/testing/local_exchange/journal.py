@@ -49,6 +49,14 @@ class Connections:
 
 
 @dataclass(frozen=True, slots=True)
+class FramesSent:
+    """How many text and binary frames were sent since the start, and the bytes of their payloads."""
+
+    frames: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class _Sent:
     event: Event
     connections: tuple[int, ...]
@@ -71,6 +79,8 @@ class Journal:
         self._control: dict[str, deque[str]] = {}
         self._requests: dict[str, deque[RequestReceived]] = {}
         self._close_codes: dict[str, deque[int | None]] = {}
+        self._frames_sent: Counter[str] = Counter()
+        self._bytes_sent: Counter[str] = Counter()
         self._made: Counter[str] = Counter()
         self._open: Counter[str] = Counter()
         self._refused: Counter[str] = Counter()
@@ -94,6 +104,13 @@ class Journal:
         """A frame that is no event went out."""
         with self._changed:
             self._kept(self._control, exchange).append(text)
+            self._changed.notify_all()
+
+    def frame_sent(self, exchange: str, size: int) -> None:
+        """A text or binary frame of any meaning was written, with a payload of so many bytes."""
+        with self._changed:
+            self._frames_sent[exchange] += 1
+            self._bytes_sent[exchange] += size
             self._changed.notify_all()
 
     def request_received(self, exchange: str, request: RequestReceived) -> None:
@@ -157,6 +174,11 @@ class Journal:
     def control_frames(self, exchange: str) -> list[str]:
         """The text frames sent that were no events: greetings, acknowledgements, heartbeats, …"""
         return self._copy(self._control.get(exchange, ()))
+
+    def frames_sent(self, exchange: str) -> FramesSent:
+        """The counts of an exchange's text and binary frames, events and others."""
+        with self.lock:
+            return FramesSent(self._frames_sent[exchange], self._bytes_sent[exchange])
 
     def requests(self, exchange: str) -> list[RequestReceived]:
         """The REST requests answered, oldest first."""

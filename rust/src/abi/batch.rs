@@ -1,6 +1,6 @@
 //! `barter_batch`: records that `barter_stream_recv` handed out.
 
-use super::{barter_status, free, stream::declared_size};
+use super::{barter_status, declared_size, free};
 use crate::{
     event::{BarterEvent, BarterLevel},
     handle,
@@ -57,7 +57,7 @@ impl BarterBatch {
     pub(super) unsafe fn empty(out: *mut Self) -> Result<()> {
         // SAFETY: the caller vouches for it; the size was checked before the write.
         unsafe {
-            let struct_size = declared_size(out)?;
+            let struct_size = declared_size(out, size_of::<Self>())?;
             out.write(Self::nothing(struct_size));
         }
         Ok(())
@@ -83,7 +83,7 @@ impl BarterBatch {
         batch.owner = handle::insert(slice)?;
         // SAFETY: the caller vouches for it; the size was checked before the write.
         unsafe {
-            batch.struct_size = declared_size(out)?;
+            batch.struct_size = declared_size(out, size_of::<Self>())?;
             out.write(batch);
         }
         Ok(())

@@ -5,6 +5,7 @@ mod batch;
 pub mod constants;
 mod facts;
 mod markets;
+mod metrics;
 mod stream;
 mod streams;
 mod testing;
@@ -12,6 +13,7 @@ mod testing;
 pub use batch::*;
 pub use facts::*;
 pub use markets::*;
+pub use metrics::*;
 pub use stream::*;
 pub use streams::*;
 pub use testing::*;
@@ -141,6 +143,27 @@ unsafe fn slice<'a, T>(start: *const T, len: usize, name: &str) -> Result<&'a [T
     }
     // SAFETY: not NULL, of a possible size, and the caller vouches for the rest.
     Ok(unsafe { std::slice::from_raw_parts(start, len) })
+}
+
+/// The size that the caller set in the first field of a struct, at least what the struct had in its first form.
+///
+/// # Safety
+/// `out` is NULL or valid for a read of its first field.
+unsafe fn declared_size<T>(out: *const T, least: usize) -> Result<u32> {
+    if out.is_null() {
+        return Err(null("out"));
+    }
+    // SAFETY: every such struct begins with its size.
+    let declared = unsafe { out.cast::<u32>().read() };
+    if (declared as usize) < least {
+        return Err(Error::new(
+            Status::InvalidArgument,
+            format!(
+                "out->struct_size is {declared}, it must be set to sizeof *out, at least {least}"
+            ),
+        ));
+    }
+    Ok(declared)
 }
 
 /// UTF-8 text of C's.

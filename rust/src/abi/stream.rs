@@ -1,10 +1,10 @@
 //! `barter_stream`: one selected stream.
 
-use super::{barter_status, call, copy_out, deadline, free, live, null, put};
+use super::{barter_status, call, copy_out, deadline, free, live, put};
 use crate::{
     abi::BarterBatch,
-    queue::{Metrics, Received},
-    status::{Error, Result, Status},
+    queue::Received,
+    status::{Error, Status},
     stream::Stream,
 };
 use std::{
@@ -111,109 +111,6 @@ pub unsafe extern "C" fn barter_stream_ready_fd(
         unsafe { put(fd, "fd", ready.into_raw_fd()) }?;
         Ok(Status::Ok)
     })
-}
-
-/// Counts since the stream was made, and its state now.
-#[repr(C)]
-#[derive(Debug, Clone, Copy)]
-pub struct BarterStreamMetrics {
-    /// Set by the caller: the size it knows; the library writes no further.
-    pub struct_size: u32,
-    /// Zero.
-    pub reserved: u32,
-    /// Market events that arrived.
-    pub events: u64,
-    /// Errors that arrived.
-    pub errors: u64,
-    /// Notices that arrived.
-    pub notices: u64,
-    /// Events and errors lost in the queue.
-    pub dropped: u64,
-    /// Connections that broke.
-    pub reconnects: u64,
-    /// Records waiting.
-    pub queued_events: u64,
-    /// Bytes waiting.
-    pub queued_bytes: u64,
-    /// Most records that ever waited.
-    pub high_water_events: u64,
-    /// Bytes in batches that were not freed.
-    pub bytes_lent: u64,
-    /// `time_received` of the last event that arrived, ns since the epoch, `BARTER_NO_TIME` before the first.
-    pub last_event_ns: i64,
-    /// `Silent` notices that arrived.
-    pub silences: u64,
-}
-
-/// Reads the stream's counts.
-///
-/// Ownership: the caller's struct, its `struct_size` set. Errors: `BARTER_INVALID_HANDLE`, `_INVALID_ARGUMENT`,
-/// `_NULL_POINTER`. Threads: any.
-///
-/// # Safety
-/// `out` is valid for reads and writes of `out->struct_size` bytes.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn barter_stream_metrics_get(
-    stream: *mut barter_stream,
-    out: *mut BarterStreamMetrics,
-) -> barter_status {
-    call(|| {
-        let Metrics {
-            events,
-            errors,
-            notices,
-            dropped,
-            reconnects,
-            queued_events,
-            queued_bytes,
-            high_water_events,
-            bytes_lent,
-            last_event_ns,
-            silences,
-        } = live::<Stream, _>(stream)?.metrics();
-        // SAFETY: the caller vouches for the pointer.
-        let struct_size = unsafe { declared_size(out) }?;
-        let metrics = BarterStreamMetrics {
-            struct_size,
-            reserved: 0,
-            events,
-            errors,
-            notices,
-            dropped,
-            reconnects,
-            queued_events,
-            queued_bytes,
-            high_water_events,
-            bytes_lent,
-            last_event_ns,
-            silences,
-        };
-        // SAFETY: the struct's size was checked, and the caller vouches for the rest.
-        unsafe { out.write(metrics) };
-        Ok(Status::Ok)
-    })
-}
-
-/// The size that the caller set in the first field of a struct, checked against what the library fills in.
-///
-/// # Safety
-/// `out` is NULL or valid for a read of its first field.
-pub(super) unsafe fn declared_size<T>(out: *const T) -> Result<u32> {
-    if out.is_null() {
-        return Err(null("out"));
-    }
-    // SAFETY: every such struct begins with its size.
-    let declared = unsafe { out.cast::<u32>().read() };
-    if (declared as usize) < size_of::<T>() {
-        return Err(Error::new(
-            Status::InvalidArgument,
-            format!(
-                "out->struct_size is {declared}, it must be set to sizeof *out, at least {}",
-                size_of::<T>()
-            ),
-        ));
-    }
-    Ok(declared)
 }
 
 /// Discards what waits and ends the sockets; waits and later calls get `BARTER_HANDLE_CLOSED`. The handle stays until

@@ -35,7 +35,6 @@ pub(crate) struct Frames<Ex, I> {
     incoming: Incoming,
     kept: VecDeque<Kept>,
     snapshots: Option<Replies>,
-    control_frames: u64,
     ended: Option<String>,
     reads: PhantomData<fn() -> (Ex, I)>,
 }
@@ -50,7 +49,6 @@ impl<Ex: Venue, I: Input> Frames<Ex, I> {
             incoming,
             kept,
             snapshots,
-            control_frames: 0,
             ended: None,
             reads: PhantomData,
         }
@@ -59,11 +57,6 @@ impl<Ex: Venue, I: Input> Frames<Ex, I> {
     /// Why the stream ended.
     pub(crate) fn ended(&self) -> Option<&str> {
         self.ended.as_deref()
-    }
-
-    /// Frames so far that were neither market data nor errors.
-    pub(crate) fn control_frames(&self) -> u64 {
-        self.control_frames
     }
 
     fn read(&mut self, text: &str) -> Option<Result<I, SocketError>> {
@@ -77,7 +70,7 @@ impl<Ex: Venue, I: Input> Frames<Ex, I> {
         };
         match Ex::meaning(text) {
             Meaning::Control | Meaning::Accepted(_) => {
-                self.control_frames += 1;
+                self.incoming.meter().control_frame();
                 None
             }
             Meaning::Refused { market, reason } => {
@@ -108,7 +101,6 @@ impl<Ex: Venue, I: Input> Frames<Ex, I> {
                 })),
             },
             WsMessage::Ping(_) | WsMessage::Pong(_) | WsMessage::Close(_) | WsMessage::Frame(_) => {
-                self.control_frames += 1;
                 None
             }
         }

@@ -10,6 +10,7 @@ use super::{
     socket::{Incoming, Outgoing},
     venue::{Accepted, Meaning, Venue, market_of},
 };
+use crate::metrics::Meter;
 use barter_data::subscription::Map;
 use barter_instrument::instrument::InstrumentIndex;
 use barter_integration::{protocol::websocket::WsMessage, subscription::SubscriptionId};
@@ -17,6 +18,7 @@ use serde::Deserialize;
 use std::{
     collections::{HashSet, VecDeque},
     marker::PhantomData,
+    sync::Arc,
     time::Duration,
 };
 use tokio::time::{Instant, sleep_until};
@@ -61,12 +63,17 @@ pub(crate) struct Handshake<Ex> {
     map: Map<InstrumentIndex>,
     kept: VecDeque<Kept>,
     kept_bytes: usize,
+    meter: Arc<Meter>,
     venue: PhantomData<fn() -> Ex>,
 }
 
 impl<Ex: Venue> Handshake<Ex> {
     /// A handshake for the subscriptions of `map`.
-    pub(crate) fn new(map: Map<InstrumentIndex>, requests: Vec<Request>) -> Self {
+    pub(crate) fn new(
+        map: Map<InstrumentIndex>,
+        requests: Vec<Request>,
+        meter: Arc<Meter>,
+    ) -> Self {
         let ids = requests.iter().flat_map(|request| &request.ids);
         Self {
             unaccepted: ids.cloned().collect(),
@@ -75,6 +82,7 @@ impl<Ex: Venue> Handshake<Ex> {
             map,
             kept: VecDeque::new(),
             kept_bytes: 0,
+            meter,
             venue: PhantomData,
         }
     }
@@ -183,8 +191,12 @@ impl<Ex: Venue> Handshake<Ex> {
 
     fn text(&mut self, text: Utf8Bytes) -> Result<(), FeedError> {
         match Ex::meaning(&text) {
-            Meaning::Control => Ok(()),
+            Meaning::Control => {
+                self.meter.control_frame();
+                Ok(())
+            }
             Meaning::Accepted(accepted) => {
+                self.meter.control_frame();
                 self.accept(accepted, &text);
                 Ok(())
             }

@@ -16,7 +16,7 @@ use super::{
     venue::{Kind, Market, Offers, Venue, market_of},
     weights::Turns,
 };
-use crate::options::StreamOptions;
+use crate::{metrics::Meter, options::StreamOptions};
 use barter_data::{
     error::DataError,
     exchange::PingInterval,
@@ -32,6 +32,7 @@ use std::{
     collections::{HashMap, VecDeque},
     marker::PhantomData,
     pin::{Pin, pin},
+    sync::Arc,
     task::{Context, Poll},
 };
 use tokio::{sync::mpsc, task::JoinSet};
@@ -57,13 +58,14 @@ pub(crate) async fn open_listed<Ex, K, T>(
     pair: &'static Pair,
     instruments: &[Market],
     options: &StreamOptions,
+    meter: &Arc<Meter>,
 ) -> Result<Connection<Ex, K, T>, FeedError>
 where
     Ex: Offers<K>,
     K: Kind,
     T: Reader<Ex, K>,
 {
-    let opening = pin!(open(pair, instruments, options));
+    let opening = pin!(open(pair, instruments, options, meter));
     let looking_up = pin!(async {
         match pair.listing_address(options) {
             Some(address) => listing::unlisted(address, instruments, options).await,
@@ -94,12 +96,14 @@ pub(crate) async fn open<Ex, K, T>(
     pair: &'static Pair,
     instruments: &[Market],
     options: &StreamOptions,
+    meter: &Arc<Meter>,
 ) -> Result<Connection<Ex, K, T>, FeedError>
 where
     Ex: Offers<K>,
     K: Kind,
     T: Reader<Ex, K>,
 {
+    meter.connecting(instruments);
     let address = pair.websocket_address(options);
     let books = pair.snapshot.zip(pair.snapshot_address(options));
     let books = books.map(|(source, address)| {
@@ -112,7 +116,7 @@ where
     }
     limits::connect_turn(Ex::ID, &address).await;
     let socket = open_socket(Ex::ID, &address, options).await?;
-    let (outgoing, mut incoming) = socket::halves(socket, options.keepalive);
+    let (outgoing, mut incoming) = socket::halves(socket, options.keepalive, meter.clone());
     let (map, requests) = requests::<Ex, K>(instruments);
 
     let mut tasks = JoinSet::new();
@@ -141,7 +145,7 @@ where
         }
         None => None,
     };
-    let Handshaken { map, kept } = Handshake::<Ex>::new(map, requests)
+    let Handshaken { map, kept } = Handshake::<Ex>::new(map, requests, meter.clone())
         .run(&outgoing, &mut incoming, snapshots.as_mut(), limit)
         .await?;
 
@@ -160,6 +164,7 @@ where
             reason: error.to_string(),
         })?;
     let frames = Frames::new(incoming, kept, replies);
+    meter.open();
     Ok(Connection {
         events: Box::pin(ExchangeStream::new(frames, reader, VecDeque::new())),
         _tasks: tasks,
@@ -241,8 +246,6 @@ where
 {
     fn ended(&self) -> String {
         let frames = &self.events.stream;
-        let reason = frames.ended().unwrap_or_default().to_owned();
-        tracing::debug!(exchange = %Ex::ID, reason, control_frames = frames.control_frames(), "connection ended");
-        reason
+        frames.ended().unwrap_or_default().to_owned()
     }
 }

@@ -3,7 +3,7 @@
 //! own; when the incoming half is dropped it says goodbye with a close frame and ends the socket, within a bound.
 
 use super::liveness::Live;
-use crate::options::Keepalive;
+use crate::{metrics::Meter, options::Keepalive};
 use barter_integration::protocol::websocket::{WebSocket, WsError, WsMessage, WsSink, WsStream};
 use futures::{
     SinkExt, StreamExt,
@@ -12,7 +12,9 @@ use futures::{
 use parking_lot::{Condvar, Mutex};
 use std::{
     future::poll_fn,
+    mem,
     pin::pin,
+    sync::Arc,
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -30,8 +32,12 @@ const GOODBYE_LIMIT: Duration = Duration::from_millis(75);
 /// How many sockets are open, and a call when one is gone.
 static OPEN: (Mutex<usize>, Condvar) = (Mutex::new(0), Condvar::new());
 
-/// Takes a socket apart. The writing half ends with the incoming one.
-pub(crate) fn halves(socket: WebSocket, keepalive: Keepalive) -> (Outgoing, Incoming) {
+/// Takes a socket apart. The writing half ends with the incoming one, whose frames are counted.
+pub(crate) fn halves(
+    socket: WebSocket,
+    keepalive: Keepalive,
+    meter: Arc<Meter>,
+) -> (Outgoing, Incoming) {
     let (sink, frames) = socket.split();
     let (outgoing, waiting) = mpsc::channel(WAITING_MAX);
     let (goodbye, dropped) = oneshot::channel();
@@ -43,6 +49,8 @@ pub(crate) fn halves(socket: WebSocket, keepalive: Keepalive) -> (Outgoing, Inco
     let incoming = Incoming {
         frames: Some(Live::new(frames, keepalive.timeout)),
         goodbye: Some(goodbye),
+        meter,
+        untold: false,
     };
     (Outgoing(outgoing), incoming)
 }
@@ -74,6 +82,9 @@ pub(crate) struct Incoming {
     /// There until it is dropped.
     frames: Option<Live<WsStream>>,
     goodbye: Option<oneshot::Sender<Live<WsStream>>>,
+    meter: Arc<Meter>,
+    /// The meter was not told yet that the frames it counted are all for now.
+    untold: bool,
 }
 
 impl Incoming {
@@ -82,12 +93,24 @@ impl Incoming {
         poll_fn(|cx| self.poll_next(cx)).await
     }
 
+    /// Counts what the connection does.
+    pub(crate) fn meter(&self) -> &Meter {
+        &self.meter
+    }
+
     /// The same as a poll.
     pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<WsMessage, String>> {
         let Some(frames) = &mut self.frames else {
             return Poll::Ready(Err(CUT.to_owned()));
         };
-        Poll::Ready(match ready!(frames.poll_frame(cx)) {
+        let polled = frames.poll_frame(cx);
+        if let Poll::Ready(Ok(Some(Ok(frame)))) = &polled {
+            self.meter.frame(frame);
+            self.untold = true;
+        } else if mem::take(&mut self.untold) {
+            self.meter.read_all();
+        }
+        Poll::Ready(match ready!(polled) {
             Ok(Some(Ok(WsMessage::Close(frame)))) => Err(close_reason(frame.as_ref())),
             Ok(Some(Ok(frame))) => Ok(frame),
             Ok(Some(Err(error))) => Err(broken_reason(&error)),

@@ -11,13 +11,15 @@ use crate::{
     event::{
         self, BarterEvent, Notice, Record, Records, bytes_of, flag, kind, push_event, push_notice,
     },
+    metrics::{Meter, Meters, Metrics, StreamMetrics},
     options::QueueOptions,
     platform::ReadySignal,
     pump::Source,
     status::{Error, Result, Status},
+    subscription::{ConnectionPlan, SubKind},
 };
 use barter_data::{event::MarketEvent, subscription::book::OrderBookEvent};
-use barter_instrument::instrument::InstrumentIndex;
+use barter_instrument::{exchange::ExchangeId, instrument::InstrumentIndex};
 use books::{BookKey, Books};
 use gap::Gap;
 use parking_lot::{Condvar, Mutex};
@@ -52,51 +54,6 @@ pub enum Received {
     Ended,
     /// The queue was closed.
     Closed,
-}
-
-/// Counts since the queue was made, and its state now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Metrics {
-    /// Market events pushed.
-    pub events: u64,
-    /// Errors pushed.
-    pub errors: u64,
-    /// Notices pushed.
-    pub notices: u64,
-    /// Events and errors lost.
-    pub dropped: u64,
-    /// `Reconnecting` notices pushed.
-    pub reconnects: u64,
-    /// Events and errors waiting.
-    pub queued_events: u64,
-    /// Bytes waiting.
-    pub queued_bytes: u64,
-    /// Most events and errors that ever waited.
-    pub high_water_events: u64,
-    /// Bytes handed out and not freed.
-    pub bytes_lent: u64,
-    /// `time_received` of the last event pushed, ns since the epoch.
-    pub last_event_ns: i64,
-    /// `Silent` notices pushed.
-    pub silences: u64,
-}
-
-impl Default for Metrics {
-    fn default() -> Self {
-        Self {
-            events: 0,
-            errors: 0,
-            notices: 0,
-            dropped: 0,
-            reconnects: 0,
-            queued_events: 0,
-            queued_bytes: 0,
-            high_water_events: 0,
-            bytes_lent: 0,
-            last_event_ns: event::NO_TIME,
-            silences: 0,
-        }
-    }
 }
 
 /// Part of a sealed chunk, independent of its queue.
@@ -179,6 +136,7 @@ pub(crate) struct State {
     signal: Option<ReadySignal>,
     sources: Vec<Source>,
     metrics: Metrics,
+    meters: Meters,
 }
 
 impl Queue {
@@ -204,6 +162,7 @@ impl Queue {
                 signal: None,
                 sources: Vec::new(),
                 metrics: Metrics::default(),
+                meters: Meters::default(),
             }),
             readable: Condvar::new(),
         }
@@ -322,14 +281,28 @@ impl Queue {
         signal.duplicate()
     }
 
+    /// The meter of one more connection that leads here.
+    pub(crate) fn meter(&self, plan: &ConnectionPlan) -> Arc<Meter> {
+        self.state.lock().meters.add(plan)
+    }
+
     /// Counts and state.
     pub fn metrics(&self) -> Metrics {
+        self.state.lock().counts()
+    }
+
+    /// The same with the counts of the connections: the metrics of the stream of this exchange and kind.
+    pub(crate) fn metrics_of(
+        &self,
+        exchange: Option<ExchangeId>,
+        kind: Option<SubKind>,
+    ) -> StreamMetrics {
         let state = self.state.lock();
-        Metrics {
-            queued_events: state.waiting as u64,
-            queued_bytes: (state.sealed_bytes + state.open.bytes()) as u64,
-            bytes_lent: state.lent.load(Ordering::Relaxed) as u64,
-            ..state.metrics
+        StreamMetrics {
+            exchange,
+            kind,
+            counts: state.counts(),
+            connections: state.meters.read(),
         }
     }
 
@@ -386,6 +359,17 @@ impl Queue {
 impl State {
     fn ready(&self) -> bool {
         self.closed || self.woken || self.producers == 0 || self.has_records()
+    }
+
+    fn counts(&self) -> Metrics {
+        let mut counts = Metrics {
+            queued_events: self.waiting as u64,
+            queued_bytes: self.waiting_bytes() as u64,
+            bytes_lent: self.lent.load(Ordering::Relaxed) as u64,
+            ..self.metrics
+        };
+        self.meters.count_frames(&mut counts);
+        counts
     }
 
     fn has_records(&self) -> bool {
@@ -453,6 +437,11 @@ impl State {
         self.waiting += 1;
         let high_water = self.metrics.high_water_events.max(self.waiting as u64);
         self.metrics.high_water_events = high_water;
+        let high_water = self
+            .metrics
+            .high_water_bytes
+            .max(self.waiting_bytes() as u64);
+        self.metrics.high_water_bytes = high_water;
         if self.open.events.len() >= self.chunk_events || self.open.bytes() >= self.chunk_bytes {
             self.seal();
         }
@@ -481,7 +470,11 @@ impl State {
 
     fn full(&self, bytes: usize) -> bool {
         self.waiting + 1 > self.options.capacity
-            || self.sealed_bytes + self.open.bytes() + bytes > self.options.max_bytes
+            || self.waiting_bytes() + bytes > self.options.max_bytes
+    }
+
+    fn waiting_bytes(&self) -> usize {
+        self.sealed_bytes + self.open.bytes()
     }
 
     /// Drops oldest chunks until one more record of so many bytes fits, or nothing is left.
@@ -617,24 +610,9 @@ impl State {
         self.books.absorb(mem::take(&mut from.books));
         self.producers += mem::take(&mut from.producers);
         self.sources.append(&mut from.sources);
-        self.metrics = self.metrics.plus(from.metrics);
+        self.metrics += from.metrics;
+        self.meters.absorb(mem::take(&mut from.meters));
         from.closed = true;
-    }
-}
-
-impl Metrics {
-    fn plus(self, other: Self) -> Self {
-        Self {
-            events: self.events + other.events,
-            errors: self.errors + other.errors,
-            notices: self.notices + other.notices,
-            dropped: self.dropped + other.dropped,
-            reconnects: self.reconnects + other.reconnects,
-            last_event_ns: self.last_event_ns.max(other.last_event_ns),
-            high_water_events: self.high_water_events + other.high_water_events,
-            silences: self.silences + other.silences,
-            ..self
-        }
     }
 }
 

@@ -19,6 +19,7 @@ use crate::{
         snapshot::SnapshotSource,
         venue::{Kind, Offers},
     },
+    metrics::Meter,
     options::{Endpoint, StreamOptions},
     outlet::AnyOutlet,
     subscription::{ConnectionPlan, SubKind},
@@ -147,12 +148,12 @@ where
         let Some(outlet) = K::outlet(outlet) else {
             return Err(FeedError::not_offered(&plan));
         };
-        let seen = Seen::default();
-        let first = open_listed::<Ex, K, T>(pair, &plan.instruments, &options).await?;
+        let (seen, meter) = (Seen::default(), outlet.meter().clone());
+        let first = open_listed::<Ex, K, T>(pair, &plan.instruments, &options, &meter).await?;
         let first = first.after(&seen);
         let carrier = Carrier::new(outlet, &plan, &options);
         let running = async move {
-            let open = || reopen::<Ex, K, T>(pair, &plan, &options, &seen);
+            let open = || reopen::<Ex, K, T>(pair, &plan, &options, &seen, &meter);
             // It ends when the outlet is closed or the policy gives up, which is in the stream then.
             let _ = carrier.carry(first, open).await;
         };
@@ -175,9 +176,9 @@ where
 {
     async move {
         if let Some(outlet) = K::outlet(outlet) {
+            let (seen, meter) = (Seen::default(), outlet.meter().clone());
             let carrier = Carrier::new(outlet, &plan, &options);
-            let seen = Seen::default();
-            let open = || reopen::<Ex, K, T>(pair, &plan, &options, &seen);
+            let open = || reopen::<Ex, K, T>(pair, &plan, &options, &seen, &meter);
             // It ends when the outlet is closed or the policy gives up, which is in the stream then.
             let _ = carrier.retry(error, open).await;
         }
@@ -191,13 +192,14 @@ async fn reopen<Ex, K, T>(
     plan: &ConnectionPlan,
     options: &StreamOptions,
     seen: &Seen,
+    meter: &Arc<Meter>,
 ) -> Result<Connection<Ex, K, T>, FeedError>
 where
     Ex: Offers<K>,
     K: Kind,
     T: Reader<Ex, K>,
 {
-    let opened = open(pair, &plan.instruments, options).await?;
+    let opened = open(pair, &plan.instruments, options, meter).await?;
     Ok(opened.after(seen))
 }
 

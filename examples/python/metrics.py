@@ -1,0 +1,58 @@
+"""What the streams of a program have come to: printed now and then, and served to Prometheus at port 9464 (the extra
+`metrics`). A connection that is waiting says why.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from prometheus_client import REGISTRY, start_http_server
+
+from barter_cffi import DataError, DynamicStreams, StreamOptions, init_dynamic_streams
+from barter_cffi.metrics import Collector
+
+EVENTS = 200
+BATCHES = [["binance_spot:btc/usdt:trades", "binance_spot:btc/usdt:l1"], ["kraken:btc/usd:trades"]]
+
+
+def report(streams: DynamicStreams) -> None:
+    """Prints a line for all streams together, and one for each connection."""
+    total = streams.metrics()
+    print(
+        f"{total.events} events, {total.dropped} of them lost, {total.queued_events} waiting "
+        f"(at most {total.high_water_events}); {total.bytes} bytes received"
+    )
+    for connection in total.connections:
+        markets = ", ".join([instrument.name_exchange for instrument in connection.instruments])
+        print(
+            f"{connection.exchange} {connection.sub_kind} of {markets}: {connection.state}, "
+            f"{connection.events} events, {connection.control_frames} control frames, "
+            f"{connection.reconnects} reconnects, last error: {connection.last_error}"
+        )
+
+
+def watch(options: StreamOptions | None = None, port: int = 9464) -> None:
+    """Reads some events and tells where things stand."""
+    with init_dynamic_streams(BATCHES, options) as streams:
+        REGISTRY.register(Collector(streams))
+        server, _ = start_http_server(port, addr="127.0.0.1")
+        everything = streams.select_all(errors="yield")
+        assert everything is not None, "nothing was selected before"
+        for seen, item in enumerate(everything, start=1):
+            if isinstance(item, DataError):
+                print(f"an error, after which the stream goes on: {item}")
+            if seen == EVENTS:
+                break
+        report(streams)
+        server.shutdown()
+        server.server_close()
+
+
+if __name__ == "__main__":
+    if "--local" in sys.argv[1:]:
+        from barter_cffi.testing import LocalExchange
+
+        with LocalExchange() as exchange:
+            watch(StreamOptions(endpoints=exchange.endpoints), port=0)
+    else:
+        watch()
