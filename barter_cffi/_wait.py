@@ -10,6 +10,8 @@ from collections.abc import Callable
 from barter_cffi._ffi import lib
 
 FOREVER = -1
+NOW = 0
+"""A deadline that is past."""
 _LONGEST_S = 1e9
 _SLICE_NS = 50_000_000
 

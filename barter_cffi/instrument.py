@@ -118,12 +118,13 @@ class Instruments:
     `known` is ordered by index. `read` gives the library's JSON; a stream has its own, which outlives the set.
     """
 
-    __slots__ = ("_lock", "_read", "known")
+    __slots__ = ("_lock", "_names", "_read", "known")
 
     def __init__(self, read: Callable[[], str], shared: Instruments | None = None) -> None:
         self._read = read
         self._lock: threading.Lock = shared._lock if shared else threading.Lock()
         self.known: list[Instrument] = shared.known if shared else []
+        self._names: list[str] = shared._names if shared else []
 
     def refresh(self) -> tuple[Instrument, ...]:
         """All instruments, those included that were registered since."""
@@ -131,6 +132,19 @@ class Instruments:
         with self._lock:
             self.known.extend(map(_instrument, rows[len(self.known) :]))
             return tuple(self.known)
+
+    def names(self, count: int) -> list[str]:
+        """A name for each instrument, at least `count` of them, that no other of the set has: `str(instrument)`, with
+        the market's name on the exchange behind it where an earlier one is called so. Only ever grows.
+        """
+        known = self.known if count <= len(self.known) else self.refresh()
+        with self._lock:
+            taken = set(self._names)
+            for instrument in known[len(self._names) :]:
+                name = str(instrument)
+                self._names.append(name if name not in taken else f"{name} ({instrument.name_exchange})")
+                taken.add(self._names[-1])
+            return self._names
 
 
 def exchange_number(name: str) -> int:

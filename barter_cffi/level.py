@@ -176,10 +176,14 @@ def decimal_record(value: Decimal) -> bytes:
     return _DECIMAL.pack(mantissa & word, mantissa >> 32 & word, mantissa >> 64, scale, negative)
 
 
-def _decimal(record: bytes, offset: int) -> Decimal:
-    lo, mid, hi, scale, negative = _DECIMAL.unpack_from(record, offset)
+def decimal_of(lo: int, mid: int, hi: int, scale: int, negative: int) -> Decimal:
+    """The fields of a `barter_decimal` as a decimal."""
     # From text, because a Decimal made of text has all its digits whatever the context's precision.
     return Decimal(f"{'-' if negative else ''}{hi << 64 | mid << 32 | lo}E-{scale}")
+
+
+def _decimal(record: bytes, offset: int) -> Decimal:
+    return decimal_of(*_DECIMAL.unpack_from(record, offset))
 
 
 def _exactly(value: Number) -> Decimal:

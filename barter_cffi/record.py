@@ -68,6 +68,22 @@ class Records:
         """The bytes of records `start` to `stop`; this object must outlive them."""
         return memoryview(ffi.buffer(self._batch.events + start, (stop - start) * EVENT_BYTES))
 
+    def address(self, start: int) -> int:
+        """Where record `start` is in memory; this object must outlive what reads it."""
+        address: int = int(ffi.cast("uintptr_t", self._batch.events + start))
+        return address
+
+    @property
+    def levels_len(self) -> int:
+        """How many levels all records have together."""
+        length: int = self._batch.levels_len
+        return length
+
+    @property
+    def first_level(self) -> Any:
+        """The levels of all records, a `barter_level *`; this object must outlive what reads it."""
+        return self._batch.levels
+
     def kinds(self, start: int, stop: int) -> bytes:
         """`barter_event.kind` of records `start` to `stop`."""
         return self.events(start, stop)[KIND_OFFSET::EVENT_BYTES].tobytes()

@@ -280,7 +280,7 @@ typedef struct {
 typedef struct {
   /** The exchange's sequence number of the book after this event. */
   uint64_t sequence;
-  /** The matching engine's time, ns since the epoch, with `BARTER_FLAG_HAS_TIME_ENGINE`. */
+  /** The matching engine's time, ns since the epoch; `BARTER_NO_TIME` without `BARTER_FLAG_HAS_TIME_ENGINE`. */
   int64_t time_engine_ns;
   /** First bid in the batch's levels. */
   uint32_t bids_offset;

@@ -151,7 +151,7 @@ pub struct BarterL1 {
 pub struct BarterBook {
     /// The exchange's sequence number of the book after this event.
     pub sequence: u64,
-    /// The matching engine's time, ns since the epoch, with `BARTER_FLAG_HAS_TIME_ENGINE`.
+    /// The matching engine's time, ns since the epoch; `BARTER_NO_TIME` without `BARTER_FLAG_HAS_TIME_ENGINE`.
     pub time_engine_ns: i64,
     /// First bid in the batch's levels.
     pub bids_offset: u32,
@@ -541,7 +541,7 @@ impl Record for OrderBookEvent {
         }
         let book = BarterBook {
             sequence: book.sequence(),
-            time_engine_ns: book.time_engine().map_or(0, nanoseconds),
+            time_engine_ns: book.time_engine().map_or(NO_TIME, nanoseconds),
             bids_offset,
             bids_len: book.bids().levels().len() as u32,
             asks_offset,
