@@ -35,15 +35,17 @@ def left_ns(deadline: int | None) -> int:
     return FOREVER if deadline is None else max(0, deadline - time.monotonic_ns())
 
 
-def wait(call: Callable[[int], int], deadline: int | None) -> int:
-    """Calls `call(timeout_ns)` until its status is not TIMEOUT or the deadline is past; gives the last status.
-
-    The main thread waits in slices of 50 ms, so that a signal is answered within 100; others wait in one call.
+def one_wait_ns(left: int) -> int:
+    """How much of what is left to wait in one go. The main thread waits in slices of 50 ms, so that a signal is
+    answered within 100, also one that came just before the wait began; others wait in one go.
     """
     sliced = threading.current_thread() is threading.main_thread()
+    return _SLICE_NS if sliced and not 0 <= left <= _SLICE_NS else left
+
+
+def wait(call: Callable[[int], int], deadline: int | None) -> int:
+    """Calls `call(timeout_ns)` until its status is not TIMEOUT or the deadline is past; gives the last status."""
     while True:
-        left = left_ns(deadline)
-        too_long = sliced and not 0 <= left <= _SLICE_NS
-        status = call(_SLICE_NS if too_long else left)
+        status = call(one_wait_ns(left_ns(deadline)))
         if status != lib.BARTER_TIMEOUT or left_ns(deadline) == 0:
             return status

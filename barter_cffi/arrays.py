@@ -143,7 +143,10 @@ class _Memory:
 
 
 def _over_the_library(records: Records, address: int, count: int, size: int) -> NDArray[np.void]:
-    over: NDArray[np.void] = np.asarray(_Memory(records, address, count, size)) if count else np.empty(0, f"V{size}")
+    form: np.dtype[np.void] = np.dtype((np.void, size))
+    if not count:
+        return np.empty(0, form)
+    over: NDArray[np.void] = np.asarray(_Memory(records, address, count, size), form)
     return over
 
 
@@ -174,7 +177,7 @@ def _blanks(of: Rows) -> NDArray[np.void]:
 
 def _blank(rows: NDArray[np.void], others: NDArray[np.bool_], of: Rows) -> NDArray[np.void]:
     """A copy in which the rows that are of another kind have their header only."""
-    copy = rows.copy()
+    copy: NDArray[np.void] = rows.copy()
     copy[others] = _blanks(of)
     for name in _HEADER:
         copy[name][others] = rows[name][others]

@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeAlias
 
 from barter_cffi._ffi import lib
-from barter_cffi._wait import FOREVER, NOW, deadline_after, left_ns
+from barter_cffi._wait import FOREVER, NOW, deadline_after, left_ns, one_wait_ns
 from barter_cffi.batch import CHUNK, Batch, EventT
 from barter_cffi.errors import FORKED, DataError, ForkedError, RecvTimeoutError, StreamClosedError
 from barter_cffi.notice import Notice
@@ -315,7 +315,7 @@ class Source(ABC, Generic[EventT]):
                     if self._turn is None:
                         self._turn = turn
                         break
-                    left = left_ns(deadline)
+                    left = one_wait_ns(left_ns(deadline))
                     if left == 0:
                         return int(lib.BARTER_TIMEOUT)
                     self._received.wait(None if left == FOREVER else left / 1e9)
