@@ -43,6 +43,8 @@ VENV = os.path.join(ROOT, ".venv")
 PYTHON = os.path.join(VENV, "bin", "python")
 WORK = os.path.join(ROOT, ".build")
 WHEELS = os.path.join(WORK, "wheels")
+PEERS_VENV = os.path.join(WORK, "peers")
+PEERS_LOCK = os.path.join(ROOT, "benches", "requirements.lock")
 
 PIP = (PYTHON, "-m", "pip", "--disable-pip-version-check", "--no-input")
 RELEASE = ("--release", "--locked", "--offline")
@@ -147,8 +149,10 @@ def demo(arguments: "list[str]") -> None:
 
 
 def bench(arguments: "list[str]") -> None:
-    """Becomes the benchmarks."""
-    prepare(Stages(4))
+    """Becomes the benchmarks, once the peers' packages are there too."""
+    stages = Stages(6)
+    prepare(stages)
+    peers(stages)
     become(PYTHON, os.path.join(ROOT, "benches", "bench.py"), *arguments)
 
 
@@ -265,15 +269,7 @@ def prepare(stages: Stages) -> None:
 
 def packages(stages: Stages) -> None:
     """Makes .venv of this Python and installs exactly what the lock file names: two stages."""
-    venv_stamp = Stamp(os.path.join(VENV, "made-by-build.py"), sys.version, sys.base_prefix, VENV)
-    if venv_stamp.current():
-        stages.begin(".venv is there")
-    else:
-        stages.begin("making .venv")
-        base = getattr(sys, "_base_executable", None) or sys.executable
-        run("venv", [base, "-m", "venv", "--clear", VENV], ROOT)
-        venv_stamp.write()
-
+    virtual_environment(stages, VENV)
     locked = content(LOCK)
     installed = Stamp(os.path.join(VENV, "installed-by-build.py"), locked)
     if installed.current():
@@ -287,6 +283,33 @@ def packages(stages: Stages) -> None:
         fetched.write()
     run("pip-install", [*PIP, "install", "--no-index", "--find-links", WHEELS, "--requirement", LOCK], ROOT)
     installed.write()
+
+
+def peers(stages: Stages) -> None:
+    """Makes the environment of the benchmarks' peers, some of which are built from their sources: two stages."""
+    virtual_environment(stages, PEERS_VENV)
+    locked = content(PEERS_LOCK)
+    installed = Stamp(os.path.join(PEERS_VENV, "installed-by-build.py"), locked)
+    if installed.current():
+        stages.begin("the packages of benches/requirements.lock are there")
+        return
+    stages.begin("installing the packages of benches/requirements.lock, about 1 minute the first time")
+    pip = [os.path.join(PEERS_VENV, "bin", "python"), *PIP[1:]]
+    run("pip-install-peers", [*pip, "install", "--requirement", PEERS_LOCK], ROOT)
+    installed.write()
+
+
+def virtual_environment(stages: Stages, venv: str) -> None:
+    """Makes a virtual environment of this Python: one stage."""
+    name = os.path.relpath(venv, ROOT)
+    made = Stamp(os.path.join(venv, "made-by-build.py"), sys.version, sys.base_prefix, venv)
+    if made.current():
+        stages.begin("%s is there" % name)
+        return
+    stages.begin("making %s" % name)
+    base = getattr(sys, "_base_executable", None) or sys.executable
+    run("venv", [base, "-m", "venv", "--clear", venv], ROOT)
+    made.write()
 
 
 def library(stages: Stages) -> str:

@@ -1,90 +1,115 @@
-"""The benchmarks: every consumer in turn on the same feed, several rounds, and one table with the ratios.
+"""The benchmarks: this package, upstream's own consumer and other libraries on the same servers, in turn.
 
-`build.py bench [--quick]` runs it. The feed is a Rust server on loopback that sends prepared Binance frames as fast as
-the socket takes them; every consumer runs in a process of its own.
+`build.py bench [--quick]` runs them, prints the tables and writes docs/benchmarks.md. The servers are Rust programs on
+loopback that send prepared Binance frames as fast as the socket takes them; every consumer is a process of its own.
+Ratios are the medians of the rounds' ratios, so that a machine whose speed drifts does not decide them.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
-import statistics
+import platform
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from pathlib import Path
+from datetime import datetime, timezone
+from importlib.metadata import version
 
-ROOT = Path(__file__).resolve().parent.parent
-PEERS = ROOT / "benches" / "peers"
-BINARIES = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "rust" / "target")) / "release"
+import latency
+import memory
+import startup
+import throughput
+from running import PEERS_PYTHON, ROOT, build, output
+from targets import targets
 
-
-@dataclass
-class Consumer:
-    """One way to consume the feed, and the events per second of each round."""
-
-    name: str
-    command: Sequence[str]
-    rates: list[float] = field(default_factory=list)
-
-    def run(self, address: str, events: int) -> None:
-        """One round."""
-        command = [part.format(address=address, events=events) for part in self.command]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
-        if done.returncode != 0:
-            raise SystemExit(f"{self.name} failed:\n{done.stdout}{done.stderr}")
-        self.rates.append(float(done.stdout.split()[0]))
-
-
-def trades() -> list[Consumer]:
-    """Who consumes trades; the first is what the ratios are of."""
-    python = sys.executable
-    ours = [python, str(PEERS / "ours.py")]
-    picows = [python, str(PEERS / "picows_msgspec.py"), "{address}", "{events}"]
-    return [
-        Consumer("pure Rust, upstream's types", [str(BINARIES / "pure"), "trades", "{address}", "{events}"]),
-        Consumer("barter_cffi, batches", [*ours, "batches", "trades", "{address}", "{events}"]),
-        Consumer("barter_cffi, objects", [*ours, "objects", "trades", "{address}", "{events}"]),
-        Consumer("picows + msgspec", picows),
-    ]
-
-
-@contextmanager
-def blast(workload: str) -> Iterator[str]:
-    """The feed's address while it runs."""
-    server = subprocess.Popen([BINARIES / "blast", workload], stdout=subprocess.PIPE, text=True)
-    try:
-        assert server.stdout is not None
-        yield server.stdout.readline().strip()
-    finally:
-        server.kill()
-        server.wait()
+REPORT = ROOT / "docs" / "benchmarks.md"
+VERSIONS = """
+import importlib.metadata, sys
+there = {package.name.lower(): package.version for package in importlib.metadata.distributions()}
+print(", ".join([f"{name} {there[name]}" for name in sys.argv[1:] if name in there]))
+"""
+PEERS = ("picows", "msgspec", "order-book", "orjson", "websockets", "aiohttp", "cryptofeed", "ccxt", "uvloop")
 
 
 def main() -> None:
-    """Runs the rounds and prints the table."""
+    """Runs what was asked for."""
     parser = argparse.ArgumentParser(prog="build.py bench", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="one short round of each")
+    parser.add_argument("--quick", action="store_true", help="one short round of each; docs/benchmarks.md stays")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--events", type=int, default=1_000_000, help="of each round")
+    parser.add_argument("--scale", type=float, default=1.0, help="of the number of events and of the times")
+    parser.add_argument("--consumers", nargs="*", help="with --only: those whose names begin so")
+    parser.add_argument("--only", default="", help="workloads whose name contains this, and nothing else")
+    parser.add_argument(
+        "--micro", action="store_true", help="the micro-benchmarks of record, queue and decoders instead"
+    )
     arguments = parser.parse_args()
-    rounds, events = (1, 300_000) if arguments.quick else (arguments.rounds, arguments.events)
-    build = ["cargo", "build", "--release", "--locked", "--package", "barter_bench"]
-    subprocess.run(build, cwd=ROOT / "rust", check=True)
-    consumers = trades()
-    with blast("trades") as address:
-        for _ in range(rounds):
-            for consumer in consumers:
-                consumer.run(address, events)
-    print(f"Binance spot trades, {events:,} events, {rounds} rounds, {os.cpu_count()} cores")
-    print(f"{'':32}{'events/s':>12}{'spread':>18}{'÷ first':>9}{'÷ last':>9}")
-    first, last = (statistics.median(consumers[index].rates) for index in (0, -1))
-    for consumer in consumers:
-        median = statistics.median(consumer.rates)
-        spread = f"{min(consumer.rates):,.0f}–{max(consumer.rates):,.0f}"
-        print(f"{consumer.name:32}{median:12,.0f}{spread:>18}{median / first:9.2f}{median / last:9.2f}")
+    build()
+    if arguments.micro:
+        micro(arguments.quick)
+        return
+    rounds, scale = (1, 0.1) if arguments.quick else (arguments.rounds, arguments.scale)
+    command = " ".join(["python3 build.py bench", *sys.argv[1:]])
+    lines = []
+    for line in report(command, rounds, scale, arguments.only, arguments.consumers):
+        print(line, flush=True)
+        lines.append(line)
+    if not arguments.quick and not arguments.only:
+        REPORT.write_text("\n".join(lines).rstrip() + "\n", encoding="utf-8")
+
+
+def report(command: str, rounds: int, scale: float, only: str, consumers: list[str] | None) -> Iterator[str]:
+    """The lines of the report, as they are measured."""
+    yield from [*header(command, rounds), ""]
+    measured = []
+    for workload in throughput.workloads(consumers):
+        if only in workload.name:
+            yield from throughput.measure(workload, rounds, scale)
+            measured.append(workload)
+    if only:
+        return
+    of_latency = latency.measure(rounds, scale)
+    yield from of_latency.lines
+    of_memory = memory.measure(scale)
+    yield from of_memory.lines
+    yield from startup.measure()
+    yield from targets(measured, of_latency, of_memory)
+
+
+def header(command: str, rounds: int) -> Sequence[str]:
+    """What was measured with what on what."""
+    peers = output([PEERS_PYTHON, "-c", VERSIONS, *PEERS]).strip()
+    rust = subprocess.check_output(["rustc", "--version"], text=True).split()[1]
+    machine = f"{processor()}, {os.cpu_count()} cores, {platform.system()} {platform.release()}"
+    return [
+        "# Benchmarks",
+        "",
+        f"Written by `{command}` on {datetime.now(timezone.utc):%Y-%m-%d}: {rounds} round{'s' * (rounds > 1)} of each,",
+        f"in turn. Machine: {machine}. CPython {platform.python_version()}, Rust {rust}, barter_cffi",
+        f"{version('barter-cffi')}. Peers: {peers}.",
+        "",
+        "The servers send prepared frames of Binance spot over loopback as fast as the client reads. Every consumer",
+        "gives the same fields, prices and amounts as numbers, which is compared before anything is timed. Absolute",
+        "figures belong to this machine, the ratios less so.",
+    ]
+
+
+def processor() -> str:
+    """The processor's name, where the system tells it."""
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as file:
+            names = [line.split(":", 1)[1].strip() for line in file if line.startswith("model name")]
+    except OSError:
+        names = []
+    return names[0] if names else platform.machine()
+
+
+def micro(quick: bool) -> None:
+    """Criterion's and pyperf's own reports."""
+    criterion = ["cargo", "bench", "--locked", "--package", "barter_bench", "--bench", "micro", "--"]
+    subprocess.run([*criterion, *(["--quick"] if quick else [])], cwd=ROOT / "rust", check=True)
+    decoders = [sys.executable, str(ROOT / "benches" / "programs" / "decoders.py")]
+    subprocess.run([*decoders, *(["--fast"] if quick else [])], check=True)
 
 
 if __name__ == "__main__":

@@ -1,45 +1,60 @@
-"""barter_cffi: trades or L1 of Binance spot as batches or as objects."""
+"""barter_cffi: as arrays, as objects, or as objects in an event loop."""
 
 from __future__ import annotations
 
-import sys
-import time
+import asyncio
+from typing import Any
 
-from barter_cffi import (
-    DataError,
-    Dropped,
-    MarketEvent,
-    StreamOptions,
-    Subscription,
-    init_dynamic_streams,
-)
+from measure import CA_FILE, FACE, HOST, NAMES, SCHEME, WORKLOAD, Meter
+
+from barter_cffi import Endpoint, MarketStream, StreamOptions, Subscription, init_dynamic_streams
+
+KIND = {"mixed": "trades", "l2-book": "l2"}.get(WORKLOAD, WORKLOAD)
+REST = ("https://" if CA_FILE else "http://") + HOST
 
 
-def main(face: str, kind: str, address: str, events: int) -> None:
-    """Connects, consumes so many events, prints events per second and how many were dropped on the way."""
-    subscription = Subscription("binance_spot", "btc", "usdt", "spot", kind)
-    options = StreamOptions(endpoints={"binance_spot": address})
-    with init_dynamic_streams([subscription], options) as streams:
+def row(event: Any) -> list[Any]:
+    """The fields of an event."""
+    if KIND == "trades":
+        return [event.price, event.amount, event.id, str(event.side), event.time_exchange_ns // 1_000_000]
+    if KIND == "l1":
+        bid, ask = event.best_bid, event.best_ask
+        return [bid.price, bid.amount, ask.price, ask.amount]
+    return [event.sequence, *[[[level.price, level.amount] for level in side] for side in (event.bids, event.asks)]]
+
+
+def arrays(stream: MarketStream[Any], meter: Meter) -> None:
+    """Whole batches, none of which is made into objects."""
+    while True:
+        batch = stream.recv_batch()
+        assert batch is not None
+        meter.take_many(len(batch))
+
+
+async def loop(stream: MarketStream[Any], meter: Meter) -> None:
+    """Objects in an event loop."""
+    async for item in stream:
+        meter.take(item)
+
+
+def main() -> None:
+    """Consumes the workload; whatever is not an event is an error."""
+    meter = Meter(row)
+    subscriptions = [Subscription("binance_spot", name[:-4], "usdt", "spot", KIND) for name in NAMES]
+    endpoint = Endpoint(websocket=f"{SCHEME}://{HOST}", rest=REST)
+    options = StreamOptions(endpoints={"binance_spot": endpoint}, **({"ca_file": CA_FILE} if CA_FILE else {}))
+    with init_dynamic_streams([subscriptions], options) as streams:
         stream = streams.select_all()
         assert stream is not None
-        left, began, dropped = events + events // 10, 0.0, 0
-        while left > 0:
-            batch = stream.recv_batch()
-            assert batch is not None
-            if face == "objects":
-                for item in batch:
-                    if isinstance(item, MarketEvent):
-                        left -= 1
-                    elif isinstance(item, Dropped):
-                        dropped += item.count
-                    elif isinstance(item, DataError):
-                        raise item
-            else:
-                left -= len(batch)
-            if not began and left <= events:
-                began, counted = time.perf_counter(), left
-        print(counted / (time.perf_counter() - began), dropped)
+        if KIND == "l2":
+            stream.recv(timeout=5)  # the snapshot
+        if FACE == "arrays":
+            arrays(stream, meter)
+        elif FACE == "objects":
+            for item in stream:
+                meter.take(item)
+        else:
+            asyncio.run(loop(stream, meter))
 
 
-if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4]))
+main()

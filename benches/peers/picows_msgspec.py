@@ -1,19 +1,17 @@
-"""picows and msgspec, as their users would write it: trades of Binance spot as typed objects."""
+"""picows and msgspec, as their users would write it: trades and best prices."""
 
 from __future__ import annotations
 
 import asyncio
-import sys
-import time
+import ssl
+from typing import Any
 
 import msgspec
 import picows
+from measure import CA_FILE, HOST, SCHEME, WORKLOAD, Meter, subscribe_request
 
 
-class Trade(msgspec.Struct, gc=False):
-    """The fields of the raw frame."""
-
-    s: str
+class Trade(msgspec.Struct, gc=False):  # the fields that count
     t: int
     p: str
     q: str
@@ -21,40 +19,41 @@ class Trade(msgspec.Struct, gc=False):
     m: bool
 
 
-class Consumer(picows.WSListener):
-    """Decodes each frame into number, number, id, side, time."""
+class Ticker(msgspec.Struct, gc=False):
+    b: str
+    B: str
+    a: str
+    A: str
 
-    def __init__(self, events: int) -> None:
-        self.left = events + events // 10
-        self.events = events
-        self.began = 0.0
-        self.decoder = msgspec.json.Decoder(Trade)
-        self.last: tuple[float, float, str, str, int] | None = None
+
+def trade(raw: Trade) -> tuple[Any, ...]:
+    return float(raw.p), float(raw.q), str(raw.t), "sell" if raw.m else "buy", raw.T
+
+
+def ticker(raw: Ticker) -> tuple[Any, ...]:
+    return float(raw.b), float(raw.B), float(raw.a), float(raw.A)
+
+
+class Consumer(picows.WSListener):
+    def __init__(self) -> None:
+        self.decode = msgspec.json.Decoder(Ticker if WORKLOAD == "l1" else Trade).decode
+        self.fields = ticker if WORKLOAD == "l1" else trade
+        self.take = Meter(list).take
+        self.acknowledged = False
 
     def on_ws_connected(self, transport: picows.WSTransport) -> None:
-        request = b'{"method":"SUBSCRIBE","params":["btcusdt@trade"],"id":1}'
-        transport.send(picows.WSMsgType.TEXT, request)
+        transport.send(picows.WSMsgType.TEXT, subscribe_request().encode())
 
     def on_ws_frame(self, transport: picows.WSTransport, frame: picows.WSFrame) -> None:
-        payload = frame.get_payload_as_memoryview()
-        if self.began == 0.0 and frame.payload_size < 40:
-            return
-        trade = self.decoder.decode(payload)
-        side = "sell" if trade.m else "buy"
-        self.last = (float(trade.p), float(trade.q), str(trade.t), side, trade.T)
-        self.left -= 1
-        if self.left == self.events:
-            self.began = time.perf_counter()
-        elif self.left == 0:
-            print(self.events / (time.perf_counter() - self.began))
-            transport.disconnect()
+        if self.acknowledged:
+            self.take(self.fields(self.decode(frame.get_payload_as_memoryview())))
+        self.acknowledged = True
 
 
-async def main(address: str, events: int) -> None:
-    """Connects, consumes so many events, prints events per second."""
-    transport, _ = await picows.ws_connect(lambda: Consumer(events), address)
+async def main() -> None:
+    context = ssl.create_default_context(cafile=CA_FILE) if CA_FILE else None
+    transport, _ = await picows.ws_connect(Consumer, f"{SCHEME}://{HOST}/ws", ssl_context=context)
     await transport.wait_disconnected()
 
 
-if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1], int(sys.argv[2])))
+asyncio.run(main())

@@ -4,7 +4,6 @@
 use super::{
     dial::dial,
     error::{FeedError, http_status_meaning, with_causes},
-    http::retry_after,
 };
 use crate::options::StreamOptions;
 use barter_instrument::exchange::ExchangeId;
@@ -45,7 +44,6 @@ pub(crate) async fn open_socket(
                     address: address.to_string(),
                     status,
                     meaning: http_status_meaning(status).to_owned(),
-                    retry_after: retry_after(response.headers()),
                 })
             }
             Err(error) => Err(failed(with_causes(&error))),

@@ -1,0 +1,65 @@
+"""How long an event takes from the server's clock to the reader's, at a steady pace."""
+
+from __future__ import annotations
+
+import statistics
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from running import BENCHES, PEERS_PYTHON, output, serving
+
+RATE = 1_000
+SECONDS = 10
+FACES = {
+    "recv": "barter_cffi, blocking recv",
+    "spin": "barter_cffi, recv that spins",
+    "async": "barter_cffi, async on uvloop",
+    "picows": "picows + msgspec on uvloop",
+}
+PERCENTILES = (0.5, 0.99, 0.999)
+
+
+@dataclass
+class Latencies:
+    """Percentiles of each face and round, in µs, and the table."""
+
+    rounds: dict[str, list[list[float]]] = field(default_factory=lambda: {face: [] for face in FACES})
+    lines: list[str] = field(default_factory=list)
+
+    def median(self, face: str, percentile: float) -> float:
+        """Over the rounds."""
+        place = PERCENTILES.index(percentile)
+        return statistics.median([figures[place] for figures in self.rounds[face]])
+
+
+def measure(rounds: int, scale: float) -> Latencies:
+    """Runs every face in turn."""
+    latencies = Latencies()
+    with serving(f"paced:{RATE}") as server:
+        for _ in range(rounds):
+            for face in FACES:
+                python = PEERS_PYTHON if face == "picows" else sys.executable
+                program = str(BENCHES / "programs" / "latency.py")
+                printed = output([python, program, face, server.address, str(max(1.0, SECONDS * scale))])
+                latencies.rounds[face].append(percentiles([int(line) for line in printed.split()]))
+    latencies.lines = [
+        "### latency",
+        "",
+        f"{RATE:,} trades a second, each stamped by the server when it is sent; µs, medians of the rounds.",
+        "",
+        "| reader | p50 | p99 | p99.9 |",
+        "|---|---:|---:|---:|",
+        *(
+            f"| {name} | " + " | ".join([f"{latencies.median(face, share):,.0f}" for share in PERCENTILES]) + " |"
+            for face, name in FACES.items()
+        ),
+        "",
+    ]
+    return latencies
+
+
+def percentiles(latencies_ns: Sequence[int]) -> list[float]:
+    """In µs; the first tenth is left out, while everything warms up."""
+    ordered = sorted(latencies_ns[len(latencies_ns) // 10 :])
+    return [ordered[min(len(ordered) - 1, int(share * len(ordered)))] / 1000 for share in PERCENTILES]

@@ -1,0 +1,134 @@
+"""Running the programs of the benchmarks: servers, consumers, and the figures of several rounds in turn."""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+BENCHES = Path(__file__).resolve().parent
+ROOT = BENCHES.parent
+BINARIES = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "rust" / "target")) / "release"
+_PEERS = ROOT / ".build" / "peers" / "bin" / "python"
+PEERS_PYTHON = str(_PEERS) if _PEERS.exists() else sys.executable
+"""Of the environment that `build.py bench` makes of `benches/requirements.lock`; the tests' own has picows only."""
+
+LONGEST_S = 300
+
+
+class Failed(SystemExit):
+    """A program did not do what it should."""
+
+
+def build() -> None:
+    """Builds the Rust programs."""
+    command = ["cargo", "build", "--release", "--locked", "--package", "barter_bench"]
+    subprocess.run(command, cwd=ROOT / "rust", check=True)
+
+
+@dataclass(frozen=True)
+class Server:
+    """A server that runs: `host:port`, and the certificate to trust where it speaks TLS."""
+
+    address: str
+    ca_file: str | None
+
+
+@contextmanager
+def serving(workload: str, tls: bool = False) -> Iterator[Server]:
+    """The server of a workload while it runs."""
+    with TemporaryDirectory() as directory:
+        ca_file = os.path.join(directory, "ca.pem") if tls else None
+        command = [str(BINARIES / "blast"), workload, *([ca_file] if ca_file else [])]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        try:
+            assert process.stdout is not None
+            yield Server(process.stdout.readline().strip(), ca_file)
+        finally:
+            process.kill()
+            process.wait()
+
+
+def output(command: Sequence[str], **environment: str) -> str:
+    """What a program prints; it has to succeed."""
+    done = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        timeout=LONGEST_S,
+        env={**os.environ, "PYTHONPATH": str(BENCHES / "peers"), **environment},
+        check=False,
+    )
+    if done.returncode != 0 or not done.stdout:
+        raise Failed(f"{' '.join(command)} failed with {done.returncode}:\n{done.stdout}{done.stderr}")
+    return done.stdout
+
+
+@dataclass
+class Consumer:
+    """One way to consume a workload, and the events per second of each round.
+
+    Attributes:
+        events: of a round, as a fraction of what the fast ones take: slow ones would take minutes.
+    """
+
+    name: str
+    command: Sequence[str]
+    events: float = 1.0
+    address: str = "{address}"
+    rates: list[float] = field(default_factory=list)
+
+    def run(self, workload: str, server: Server, events: int) -> None:
+        """One round."""
+        self.rates.append(float(output(self._command(workload, server, int(events * self.events))).split()[0]))
+
+    def sample(self, workload: str, server: Server, events: int) -> list[object]:
+        """The fields of the first events."""
+        with TemporaryDirectory() as directory:
+            path = os.path.join(directory, "sample.json")
+            subprocess.run(
+                self._command(workload, server, events),
+                env={**os.environ, "SAMPLE_FILE": path},
+                timeout=LONGEST_S,
+                check=True,
+                stdout=subprocess.DEVNULL,
+            )
+            rows: list[object] = json.loads(Path(path).read_text())
+            return rows
+
+    def _command(self, workload: str, server: Server, events: int) -> list[str]:
+        scheme = "wss" if server.ca_file else "ws"
+        host = server.address.replace("127.0.0.1", "localhost") if server.ca_file else server.address
+        address = server.address if self.address == "{address}" else f"{scheme}://{host}/ws"
+        return [*self.command, workload, address, str(events), *([server.ca_file] if server.ca_file else [])]
+
+    @property
+    def median(self) -> float:
+        """Events per second."""
+        return statistics.median(self.rates)
+
+    def ratio(self, other: Consumer) -> float:
+        """The median of the rounds' ratios to another's."""
+        return statistics.median([mine / its for mine, its in zip(self.rates, other.rates, strict=True)])
+
+
+def ours(face: str) -> Consumer:
+    """This package."""
+    return Consumer(f"barter_cffi, {face}", [sys.executable, str(BENCHES / "peers" / "ours.py"), face])
+
+
+def pure(name: str = "pure Rust, upstream's types") -> Consumer:
+    """Upstream in Rust with nothing behind it."""
+    return Consumer(name, [str(BINARIES / "pure")], address="url")
+
+
+def peer(name: str, program: str, events: float = 1.0) -> Consumer:
+    """Another library in Python."""
+    return Consumer(name, [PEERS_PYTHON, str(BENCHES / "peers" / f"{program}.py")], events)

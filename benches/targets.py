@@ -1,0 +1,45 @@
+"""The figures that the project wants to hold, beside what was measured."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from latency import Latencies
+from memory import Memory
+from throughput import Workload
+
+OBJECTS, ARRAYS = "barter_cffi, objects", "barter_cffi, arrays"
+
+
+def targets(workloads: Sequence[Workload], latency: Latencies, memory: Memory) -> Iterator[str]:
+    """The lines of the table."""
+    by_name = {workload.name: {consumer.name: consumer for consumer in workload.consumers} for workload in workloads}
+
+    def ratio(workload: str, ours: str, peer: str) -> float:
+        consumers = by_name[workload]
+        return consumers[ours].ratio(next(consumers[name] for name in consumers if name.startswith(peer)))
+
+    trades, l2, l2_book = (
+        "trades of one symbol",
+        "order book updates, 20 levels",
+        "order book updates, 20 levels, with a book",
+    )
+    p50 = {face: latency.median(face, 0.5) for face in latency.rounds}
+    yield from ["### what is wanted", "", "| figure | reach | aim | measured |", "|---|---:|---:|---:|"]
+    rows: list[tuple[str, str, str, float]] = [
+        ("socket → numpy ÷ pure Rust, trades", "≥ 0.85", "0.95", ratio(trades, ARRAYS, "pure")),
+        ("socket → objects ÷ picows + msgspec, trades", "≥ 1.7", "2.2", ratio(trades, OBJECTS, "picows")),
+        ("the same ÷ websockets + orjson", "≥ 5", "7", ratio(trades, OBJECTS, "websockets")),
+        ("the same ÷ cryptofeed", "≥ 8", "11", ratio(trades, OBJECTS, "cryptofeed")),
+        ("the same ÷ ccxt.pro", "≥ 30", "50", ratio(trades, OBJECTS, "ccxt")),
+        ("20 levels → objects ÷ picows + msgspec", "≥ 1.2", "1.6", ratio(l2, OBJECTS, "picows")),
+        ("the same ÷ picows + msgspec + order_book", "≥ 2", "3", ratio(l2_book, OBJECTS, "picows")),
+        ("20 levels → numpy ÷ picows + msgspec", "≥ 1.5", "3", ratio(l2, ARRAYS, "picows")),
+        ("latency p50, blocking recv ÷ picows + uvloop", "≤ 1.7", "1.4", p50["recv"] / p50["picows"]),
+        ("latency p50, spinning ÷ picows + uvloop", "≤ 1.0", "0.7", p50["spin"] / p50["picows"]),
+        ("memory of an absent reader, last ÷ first tenth", "flat", "", memory.absent[-1] / memory.absent[0]),
+        ("an idle socket, KiB", "≤ 256", "", memory.idle),
+    ]
+    for name, reach, aim, measured in rows:
+        yield f"| {name} | {reach} | {aim} | {measured:.2f} |"
+    yield ""
