@@ -22,6 +22,7 @@ from barter_cffi.testing.local_exchange import CaptureError, Kind, LocalExchange
 pytestmark = pytest.mark.timeout(60)
 
 BITMEX = "wss://www.bitmex.com/realtime"
+OKX_V3 = "wss://real.okex.com:8443/ws/v3"
 BITFINEX, BYBIT_V2 = "wss://api.bitfinex.com/ws/2", "wss://stream.bybit.com/realtime_public"
 BINANCE = "wss://stream.binance.com:9443/stream?streams=btcusdt@depth@100ms/btcusdt@bookTicker/btcusdt@kline_1m"
 DEPTH = "https://api.binance.com/api/v3/depth?symbol=BTCUSDT&limit=1000"
@@ -116,6 +117,39 @@ def test_bybit_s_former_frames_come_in_the_shapes_of_version_5(tmp_path: Path) -
     assert snapshot == ("snapshot", "BTCUSDT", 40, ((Decimal("9.0"), Decimal("2.5")),), ())
     gone, more = (Decimal("8.5"), Decimal(0)), (Decimal("9.1"), Decimal("2.5"))
     assert update == ("update", "BTCUSDT", 41, (gone,), (more,))
+
+
+def test_okx_s_former_frames_come_in_the_shapes_of_version_5(tmp_path: Path) -> None:
+    trade = {"side": "sell", "trade_id": "7", "price": "35.389", "timestamp": "2021-04-17T16:49:52.486Z"}
+    spot, option = {**trade, "instrument_id": "A-B", "size": "1.50"}, {**trade, "instrument_id": "A-B-210625-8.00-C"}
+    frames = [
+        {"event": "subscribe", "channel": "spot/trade:A-B"},
+        {"table": "spot/ticker", "data": [{"instrument_id": "A-B"}]},
+        {"table": "spot/trade", "data": [spot]},
+        {"table": "option/trade", "data": [{**option, "qty": "7"}]},
+    ]
+    capture = written(tmp_path / "okex", f"{OKX_V3} <-> {START}", *((0, repr(_deflated(each))) for each in frames))
+
+    async def scenario() -> None:
+        async with subscribed(local, "okx", markets=["A-B", "A-B-210625-8.00-C"]) as client:
+            values = (Decimal("35.389"), "sell", 1_618_678_192_486_000_000)
+            got = [event[:4] + event[5:] + (event[4],) for event in await client.events(2)]
+            assert {(event[1], event[2], event[6]) for event in got} == {
+                ("A-B", "7", Decimal("1.50")),
+                ("A-B-210625-8.00-C", "7", Decimal(7)),
+            }
+            assert {event[3:6] for event in got} == {values}
+
+    with LocalExchange(captures=[capture], speed=0) as local:
+        run(scenario())
+    mixed = written(tmp_path / "mixed", f"{OKX_V3} <-> {START}", (0, {**frames[2], "data": [spot, option]}))
+    with pytest.raises(CaptureError, match=r"mixed:2: not a frame as okx sends it .*a frame of 2 instruments"):
+        LocalExchange(captures=[mixed])
+
+
+def _deflated(frame: object) -> bytes:
+    deflate = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+    return deflate.compress(json.dumps(frame).encode()) + deflate.flush()
 
 
 def test_binary_frames_are_text_deflated_or_not(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from ..market import Market
 from ..simulation import SimulatedMarket
 from .names import market_named
 from .playback import Playback
-from .timeline import Answer, Key, Timeline
+from .timeline import Key, Timeline
 
 #: What a request may ask for otherwise than the captured one did.
 _PAGING: Final = ("limit", "size", "depth")
@@ -102,8 +102,8 @@ class Replaying(Exchange):
 
     def rest(self, path: str, query: Mapping[str, str]) -> Reply:
         """The first captured answer to the request, whatever its paging; else the venue's own."""
-        for entry in self.timeline.entries:
-            if isinstance(entry, Answer) and entry.snapshot is None and entry.path == path:
+        for entry in self.timeline.answers:
+            if entry.path == path:
                 wanted = {name: value for name, value in entry.query.items() if name not in _PAGING}
                 if wanted.items() <= query.items():
                     return Reply(200, entry.body)
@@ -119,11 +119,7 @@ class Replaying(Exchange):
             began = playback.begin_of(("l2", market.name))
             if began is not None:
                 begin, reached = began, playback.position or 0
-        books = [
-            (place, entry, entry.snapshot)
-            for place, entry in enumerate(self.timeline.entries)
-            if isinstance(entry, Answer) and entry.snapshot is not None and entry.snapshot.market == market.name
-        ]
+        books = self.timeline.books.get(market.name, [])
         continued = self.timeline.continued(market.name, begin)
         since = [book for book in books if book[0] >= begin and book[2].sequence >= continued] or books[-1:]
         if not since:

@@ -14,6 +14,7 @@ from .coinbase import CoinbaseReader
 from .gateio import GateioReader
 from .kraken import KrakenReader
 from .okx import OkxReader
+from .okx_v3 import OkxV3Reader
 
 _READERS: Final[dict[str, type[Reader]]] = {
     "binance_spot": BinanceReader,
@@ -38,6 +39,8 @@ def reader(exchange: str, url: str) -> Reader:
     """The reader of one captured connection of an exchange."""
     if exchange == "bybit_perpetuals_usd" and "/realtime" in url:
         return BybitV2Reader(exchange)
+    if exchange == "okx" and "/ws/v3" in url:
+        return OkxV3Reader(exchange)
     return _READERS[exchange](exchange)
 
 
