@@ -33,7 +33,8 @@ def bench(*arguments: str) -> str:
 def test_a_workload_prints_a_row_for_each_consumer_with_its_ratios(workload: str) -> None:
     printed = bench("--only", workload, "--scale", "0.02", "--rounds", "2", "--consumers", *CONSUMERS)
     rows = [line for line in printed.splitlines() if line.startswith("| ") and "median" not in line]
-    assert [row.split(" | ")[0].removeprefix("| ")[:13] for row in rows] == [name[:13] for name in CONSUMERS]
+    assert len(rows) == len(CONSUMERS)
+    assert all(row.startswith(f"| {name}") for row, name in zip(rows, CONSUMERS, strict=True)), rows
     for row in rows:
         rate, _, to_pure, to_picows = row.strip(" |").split(" | ")[1:]
         assert int(rate.replace(",", "")) > 0 and float(to_pure) > 0 and float(to_picows) > 0
