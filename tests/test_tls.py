@@ -1,5 +1,4 @@
-"""TLS: every exchange server over `wss` and `https` with an authority of the option `ca_file`; whom it does not trust.
-"""
+"""TLS: every exchange server over `wss` and `https` with an authority of the option `ca_file`; whom it does not trust."""
 
 from __future__ import annotations
 

@@ -180,41 +180,47 @@ impl<E> Carrier<E> {
     async fn carry_events<L: Link<E>>(&mut self, mut connection: L) -> Result<End, OutletClosed> {
         let mut alarm = pin!(sleep_until(Instant::now()));
         loop {
-            if let Some(end) = self.look_for_silence()? {
-                return Ok(end);
-            }
             let due = self.silence.as_ref().map(Silence::due);
             if let Some(due) = due.filter(|due| *due != alarm.deadline()) {
                 alarm.as_mut().reset(due);
             }
-            let item = tokio::select! {
+            let overdue = tokio::select! {
                 biased;
-                item = connection.next() => item,
-                () = alarm.as_mut(), if due.is_some() => continue,
-            };
-            match item {
-                Some(Ok(event)) => self.event(event).await?,
-                Some(Err(error)) => {
-                    let terminal = error.is_terminal().then(|| error.to_string());
-                    self.deliver(Err(error)).await?;
-                    if let Some(reason) = terminal {
-                        return Ok(reason.into());
+                item = connection.next() => match item {
+                    Some(Ok(event)) => self.event(event).await?,
+                    Some(Err(error)) => {
+                        let terminal = error.is_terminal().then(|| error.to_string());
+                        self.deliver(Err(error)).await?;
+                        if let Some(reason) = terminal {
+                            return Ok(reason.into());
+                        }
+                        false
                     }
-                }
-                None => return Ok(connection.ended().into()),
+                    None => return Ok(connection.ended().into()),
+                },
+                () = alarm.as_mut(), if due.is_some() => true,
+            };
+            if overdue && let Some(end) = self.look_for_silence()? {
+                return Ok(end);
             }
         }
     }
 
-    async fn event(&mut self, event: MarketEvent<InstrumentIndex, E>) -> Result<(), OutletClosed> {
+    /// Hands an event over; whether it is time to look for silences of others.
+    async fn event(
+        &mut self,
+        event: MarketEvent<InstrumentIndex, E>,
+    ) -> Result<bool, OutletClosed> {
         if self.history.attempts > 0 {
             self.reconnected(&event)?;
         }
         self.history.last_event = Some(event.time_received);
-        if let Some(silence) = &mut self.silence {
-            silence.heard(event.instrument, Instant::now());
-        }
-        self.deliver(Ok(event)).await
+        let overdue = match &mut self.silence {
+            Some(silence) => silence.heard(event.instrument, Instant::now()),
+            None => false,
+        };
+        self.deliver(Ok(event)).await?;
+        Ok(overdue)
     }
 
     /// Hands an item over. While the outlet holds it back the connection is not read, so no silence grows.

@@ -90,8 +90,8 @@ impl Silence {
         }
     }
 
-    /// Data came.
-    pub(crate) fn heard(&mut self, instrument: InstrumentIndex, now: Instant) {
+    /// Data came; whether the next check is due.
+    pub(crate) fn heard(&mut self, instrument: InstrumentIndex, now: Instant) -> bool {
         let time = self.time(now);
         let place = |subscription: &Subscription| subscription.instrument;
         if let Ok(place) = self.subscriptions.binary_search_by_key(&instrument, place) {
@@ -99,6 +99,7 @@ impl Silence {
             subscription.heard = time;
             subscription.told = false;
         }
+        time >= self.next_check
     }
 
     /// When to check, while it is read.
@@ -191,9 +192,9 @@ mod tests {
             self.began + Duration::from_secs(second)
         }
 
-        fn heard(&mut self, second: u64, index: usize) {
+        fn heard(&mut self, second: u64, index: usize) -> bool {
             let now = self.at(second);
-            self.silence.heard(InstrumentIndex(index), now);
+            self.silence.heard(InstrumentIndex(index), now)
         }
 
         fn pause(&mut self, from: u64, to: u64) {
@@ -221,6 +222,8 @@ mod tests {
         let mut scene = Scene::new();
         scene.heard(20, 3);
         assert_eq!((scene.due(), scene.check(29)), (30, (vec![], false)));
+        // A connection that is never dry is looked at too.
+        assert_eq!([scene.heard(20, 3), scene.heard(30, 4)], [false, true]);
         assert_eq!(scene.check(30), (vec![(5, 30)], false));
         assert_eq!((scene.due(), scene.check(49)), (50, (vec![], false)));
         scene.heard(49, 3);
