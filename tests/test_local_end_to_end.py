@@ -133,28 +133,112 @@ def test_the_book_built_from_events_is_the_servers_at_every_sequence(name: str, 
 
 
 @pytest.mark.parametrize("name", BOOKS)
-def test_after_a_gap_in_the_sequence_the_book_comes_back_as_a_snapshot(quiet: LocalExchange, name: str) -> None:
-    market, description = served(quiet, name)[0]
-    with init_dynamic_streams([[to(name, description, "l2")]], options(quiet)) as streams:
+def test_after_a_gap_in_the_sequence_the_book_alone_comes_back_as_a_snapshot(quiet: LocalExchange, name: str) -> None:
+    [(broken, a), (other, b)] = served(quiet, name)[:2]
+    with init_dynamic_streams([[to(name, a, "l2"), to(name, b, "l2")]], options(quiet)) as streams:
         stream = select(streams, name, "l2")
-        quiet.wait_subscribed(name, "l2", market)
-        quiet.emit(name, "l2", market, 5)
-        take(stream, 6)
+        for market in (broken, other):
+            quiet.wait_subscribed(name, "l2", market)
+            quiet.emit(name, "l2", market, 3)
+        books = Books()
+        books.add(take(stream, 8))
+        asked = len(quiet.journal.requests(name)), len(topic_requests(quiet, name))
         quiet.set_fault(name, Fault.SEQUENCE_GAP, times=1)
-        quiet.emit(name, "l2", market)
-        items = until(stream, lambda item: isinstance(item, BookEvent))
-        [error] = [item for item in items if isinstance(item, DataError)]
-        assert error.variant == "invalid_sequence"
-        assert any(isinstance(item, Reconnecting) for item in items)
-        assert isinstance(items[-1], BookSnapshotEvent), "no update stands between gap and snapshot"
-        quiet.emit(name, "l2", market, 5)
-        bids: Side = {}
-        asks: Side = {}
-        for event in (items[-1], *take(stream, 5)):
-            apply(event, bids, asks)
-        last = quiet.journal.sent(name, "l2", market)[-1]
+        for market in (broken, other, broken, other):
+            quiet.emit(name, "l2", market)
+        items = until(stream, lambda item: isinstance(item, DataError))
+        items += until(stream, lambda item: isinstance(item, BookSnapshotEvent))
+        quiet.emit(name, "l2", broken, 5)
+        quiet.emit(name, "l2", other, 5)
+        last = quiet.journal.sent(name, "l2", other)[-1]
         assert isinstance(last, BookUpdate)
-        assert sides(bids, asks) == server_book(quiet, name, market, last.sequence)
+        items += until(stream, lambda item: item.instrument.name_exchange == other and item.sequence == last.sequence)
+
+        [error] = [item for item in items if not isinstance(item, BookEvent)]
+        assert isinstance(error, DataError)
+        assert error.variant == "invalid_sequence"
+        after = [item for item in items[items.index(error) :] if isinstance(item, BookEvent)]
+        first = next(item for item in after if item.instrument.name_exchange == broken)
+        assert isinstance(first, BookSnapshotEvent), "no update of it stands between gap and snapshot"
+        undisturbed = [item.sequence for item in items[items.index(error) :] if of(item, other)]
+        assert undisturbed == [
+            event.sequence
+            for event in quiet.journal.sent(name, "l2", other)[-len(undisturbed) :]
+            if isinstance(event, BookUpdate)
+        ]
+        books.add(items)
+        for market in (broken, other):
+            sequence = books.sequences[market]
+            assert books.sides(market) == server_book(quiet, name, market, sequence)
+            newest = quiet.journal.sent(name, "l2", market)[-1]
+            assert isinstance(newest, (BookSnapshot, BookUpdate))
+            assert sequence == newest.sequence
+        by_rest = name.startswith("binance")
+        extra = (1, 0) if by_rest else (0, 2)  # a snapshot, or a topic left and subscribed again
+        assert (len(quiet.journal.requests(name)), len(topic_requests(quiet, name))) == (
+            asked[0] + extra[0],
+            asked[1] + extra[1],
+        )
+        assert quiet.journal.connections(name).made == 1
+
+
+@pytest.mark.parametrize("name", [name for name in BOOKS if name.startswith("binance")])
+def test_a_snapshot_that_the_exchange_will_not_give_now_is_told_once_and_had_later(
+    quiet: LocalExchange, name: str
+) -> None:
+    [(broken, a), (other, b)] = served(quiet, name)[:2]
+    with init_dynamic_streams([[to(name, a, "l2"), to(name, b, "l2")]], options(quiet)) as streams:
+        stream = select(streams, name, "l2")
+        for market in (broken, other):
+            quiet.wait_subscribed(name, "l2", market)
+            quiet.emit(name, "l2", market)
+        take(stream, 4)
+        quiet.set_fault(name, Fault.SNAPSHOT_STATUS, status=429, retry_after_s=1, times=1)
+        quiet.set_fault(name, Fault.SEQUENCE_GAP, times=1)
+        began = time.monotonic()
+        quiet.emit(name, "l2", broken)
+        refused = until(stream, lambda item: isinstance(item, DataError) and item.variant == "socket")
+        quiet.emit(name, "l2", other, 3)
+        [*_, gap, told] = refused
+        assert gap.variant == "invalid_sequence"
+        assert "HTTP 429" in str(told)
+        assert "(retry after 1 s)" in str(told)
+        assert all(of(item, other) for item in take(stream, 3)), "the other market goes on"
+        [snapshot] = take(stream, 1)
+        assert isinstance(snapshot, BookSnapshotEvent)
+        assert of(snapshot, broken)
+        assert time.monotonic() - began >= 1.0
+        assert quiet.journal.connections(name).made == 1
+
+
+class Books:
+    """The books that events of several markets make."""
+
+    def __init__(self) -> None:
+        self.sequences: dict[str, int] = {}
+        self._sides: dict[str, tuple[Side, Side]] = {}
+
+    def add(self, items: list[Any]) -> None:
+        """Applies the events among these."""
+        for item in items:
+            if isinstance(item, BookEvent):
+                market = item.instrument.name_exchange
+                apply(item, *self._sides.setdefault(market, ({}, {})))
+                self.sequences[market] = item.sequence
+
+    def sides(self, market: str) -> Any:
+        """Bids and asks of a market."""
+        return sides(*self._sides[market])
+
+
+def of(item: Any, market: str) -> bool:
+    """Whether an item is an event of that market."""
+    return isinstance(item, MarketEvent) and item.instrument.name_exchange == market
+
+
+def topic_requests(exchange: LocalExchange, name: str) -> list[str]:
+    """The requests of a client about its subscriptions."""
+    return [frame.text for frame in exchange.journal.frames(name) if "subscribe" in frame.text.lower()]
 
 
 @pytest.mark.parametrize(("name", "kind"), PAIRS_OF_MANY)

@@ -4,7 +4,7 @@
 
 use super::{
     reader::Input,
-    snapshot::{Replies, Snapshot, poll_reply},
+    resync::{Replies, Reply},
     socket::Incoming,
     venue::{Meaning, Venue},
 };
@@ -26,29 +26,25 @@ use tokio_tungstenite::tungstenite::Utf8Bytes;
 pub(crate) enum Kept {
     /// A text frame.
     Frame(Utf8Bytes),
-    /// A snapshot.
-    Snapshot(Snapshot),
+    /// What came of a request for a snapshot.
+    Reply(Reply),
 }
 
 /// The frames of one connection as the transformer's input.
 pub(crate) struct Frames<Ex, I> {
     incoming: Incoming,
     kept: VecDeque<Kept>,
-    snapshots: Option<Replies>,
+    replies: Replies,
     ended: Option<String>,
     reads: PhantomData<fn() -> (Ex, I)>,
 }
 
 impl<Ex: Venue, I: Input> Frames<Ex, I> {
-    pub(crate) fn new(
-        incoming: Incoming,
-        kept: VecDeque<Kept>,
-        snapshots: Option<Replies>,
-    ) -> Self {
+    pub(crate) fn new(incoming: Incoming, kept: VecDeque<Kept>, replies: Replies) -> Self {
         Self {
             incoming,
             kept,
-            snapshots,
+            replies,
             ended: None,
             reads: PhantomData,
         }
@@ -109,7 +105,17 @@ impl<Ex: Venue, I: Input> Frames<Ex, I> {
     fn read_kept(&mut self, kept: Kept) -> Option<Result<I, SocketError>> {
         match kept {
             Kept::Frame(text) => self.read(&text),
-            Kept::Snapshot(snapshot) => I::snapshot(snapshot).map(Ok),
+            Kept::Reply(reply) => self.read_reply(reply),
+        }
+    }
+
+    fn read_reply(&mut self, reply: Reply) -> Option<Result<I, SocketError>> {
+        match reply {
+            Reply::GivenUp(error) => {
+                self.ended = Some(error.to_string());
+                None
+            }
+            reply => I::reply(reply).map(Ok),
         }
     }
 }
@@ -122,14 +128,8 @@ impl<Ex: Venue, I: Input> Stream for Frames<Ex, I> {
         while this.ended.is_none() {
             let read = if let Some(kept) = this.kept.pop_front() {
                 this.read_kept(kept)
-            } else if let Some(fetched) = poll_reply(&mut this.snapshots, cx) {
-                match fetched {
-                    Ok(snapshot) => I::snapshot(snapshot).map(Ok),
-                    Err(error) => {
-                        this.ended = Some(error.to_string());
-                        None
-                    }
-                }
+            } else if let Poll::Ready(Some(reply)) = this.replies.poll_recv(cx) {
+                this.read_reply(reply)
             } else {
                 match ready!(this.incoming.poll_next(cx)) {
                     Ok(message) => this.read_message(message),

@@ -6,7 +6,7 @@ use super::{
     error::{FeedError, listed},
     frames::Kept,
     limits,
-    snapshot::{self, Replies, Requests},
+    resync::{self, Replies, Reply, Requests},
     socket::{Incoming, Outgoing},
     venue::{Accepted, Meaning, Venue, market_of},
 };
@@ -16,7 +16,7 @@ use barter_instrument::instrument::InstrumentIndex;
 use barter_integration::{protocol::websocket::WsMessage, subscription::SubscriptionId};
 use serde::Deserialize;
 use std::{
-    collections::{HashSet, VecDeque},
+    collections::{HashMap, HashSet, VecDeque},
     marker::PhantomData,
     sync::Arc,
     time::Duration,
@@ -60,6 +60,8 @@ pub(crate) struct Handshake<Ex> {
     unanswered: VecDeque<Request>,
     /// Still without a snapshot.
     bookless: Vec<SubscriptionId>,
+    /// Why some of these take longer.
+    delayed: HashMap<SubscriptionId, FeedError>,
     map: Map<InstrumentIndex>,
     kept: VecDeque<Kept>,
     kept_bytes: usize,
@@ -79,6 +81,7 @@ impl<Ex: Venue> Handshake<Ex> {
             unaccepted: ids.cloned().collect(),
             unanswered: requests.into(),
             bookless: Vec::new(),
+            delayed: HashMap::new(),
             map,
             kept: VecDeque::new(),
             kept_bytes: 0,
@@ -100,18 +103,15 @@ impl<Ex: Venue> Handshake<Ex> {
             .flat_map(|request| request.messages.drain(..))
             .collect();
         let limit = limit + limits::of(Ex::ID).sending_time(messages.len());
-        let shaking = self.shake(outgoing, incoming, messages, snapshots);
+        let deadline = Instant::now() + limit;
+        let shaking = self.shake(outgoing, incoming, messages, snapshots, deadline);
         match tokio::time::timeout(limit, shaking).await {
             Ok(Ok(())) => Ok(Handshaken {
                 map: self.map,
                 kept: self.kept,
             }),
             Ok(Err(error)) => Err(error),
-            Err(_) => Err(FeedError::HandshakeTimeout {
-                exchange: Ex::ID,
-                missing: self.missing(),
-                limit,
-            }),
+            Err(_) => Err(self.late(limit)),
         }
     }
 
@@ -121,6 +121,7 @@ impl<Ex: Venue> Handshake<Ex> {
         incoming: &mut Incoming,
         messages: Vec<WsMessage>,
         snapshots: Option<&mut SnapshotLink>,
+        deadline: Instant,
     ) -> Result<(), FeedError> {
         let wanted = match &snapshots {
             Some(_) => self.unaccepted.clone(),
@@ -145,19 +146,32 @@ impl<Ex: Venue> Handshake<Ex> {
         };
         self.bookless = wanted;
         for id in &self.bookless {
-            let asked = requests.send(snapshot::request(id));
+            let asked = requests.send(resync::request(id));
             asked.map_err(|_| closed::<Ex>("the snapshots' task ended".to_owned()))?;
         }
         while !self.bookless.is_empty() {
             tokio::select! {
                 message = incoming.next() => self.message(message)?,
-                Some(reply) = replies.recv() => {
-                    let snapshot = reply?;
-                    self.bookless.retain(|id| *id != snapshot.id);
-                    self.kept.push_back(Kept::Snapshot(snapshot));
-                }
+                Some(reply) = replies.recv() => self.reply(reply, deadline)?,
             }
         }
+        Ok(())
+    }
+
+    fn reply(&mut self, reply: Reply, deadline: Instant) -> Result<(), FeedError> {
+        match &reply {
+            Reply::GivenUp(error) => return Err(error.clone()),
+            Reply::Snapshot(snapshot) => self.bookless.retain(|id| *id != snapshot.id),
+            Reply::Delayed(id, error) => {
+                let left = deadline.saturating_duration_since(Instant::now());
+                if error.retry_after().is_some_and(|wait| wait >= left) {
+                    return Err(error.clone());
+                }
+                self.delayed.insert(id.clone(), error.clone());
+            }
+            Reply::Due(_) => {}
+        }
+        self.kept.push_back(Kept::Reply(reply));
         Ok(())
     }
 
@@ -260,6 +274,19 @@ impl<Ex: Venue> Handshake<Ex> {
             frames: self.kept.len(),
             bytes: self.kept_bytes,
         })
+    }
+
+    /// Why it did not finish in its time.
+    fn late(&self, limit: Duration) -> FeedError {
+        let mut bookless = self.bookless.iter();
+        let known = bookless.find_map(|id| self.delayed.get(id));
+        known
+            .cloned()
+            .unwrap_or_else(|| FeedError::HandshakeTimeout {
+                exchange: Ex::ID,
+                missing: self.missing(),
+                limit,
+            })
     }
 
     fn missing(&self) -> String {

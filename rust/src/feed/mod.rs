@@ -6,9 +6,9 @@
 //! [`limits`] and [`weights`] those of what it allows, `dial` connects, straight or by a [`proxy`], `connect` makes the socket with the
 //! [`trust`] that TLS has, which `socket` takes apart and `liveness` watches, `handshake` subscribes and waits for every
 //! acknowledgement, `snapshot` fetches order books and `listing` the names of markets over `http`, `frames` reads the
-//! socket, `reader` turns frames into events, `seen` knows which trades were delivered, `open` does all that once and
-//! `reconnect` again and again, when `backoff` says, with `silence` to say which subscriptions
-//! bring nothing. [`markets`] asks for everything that an exchange lists.
+//! socket, `reader` turns frames into events, `resync` brings a book in order again, `seen` knows which trades were
+//! delivered, `open` does all that once and `reconnect` again and again, when `backoff` says, with `silence` to say
+//! which subscriptions bring nothing. [`markets`] asks for everything that an exchange lists.
 
 mod backoff;
 mod connect;
@@ -26,11 +26,13 @@ mod open;
 pub mod proxy;
 mod reader;
 mod reconnect;
+mod resync;
 mod seen;
 mod silence;
 mod snapshot;
 mod socket;
 pub mod trust;
+mod unsubscribe;
 mod venue;
 pub mod weights;
 
@@ -40,6 +42,7 @@ mod tests;
 pub use backoff::Backoff;
 pub use error::FeedError;
 pub(crate) use socket::wait_until_gone;
+pub use unsubscribe::Unsubscribe;
 
 use crate::{options::StreamOptions, outlet::AnyOutlet, subscription::ConnectionPlan};
 use futures::{FutureExt, future::BoxFuture};

@@ -10,6 +10,7 @@ use super::{
     http, limits, listing,
     reader::{EventOf, Reader},
     reconnect::Link,
+    resync::Resubscriber,
     seen::Seen,
     snapshot::Fetcher,
     socket::{self, Outgoing},
@@ -23,7 +24,10 @@ use barter_data::{
     subscription::{Map, SubscriptionMeta},
 };
 use barter_instrument::instrument::InstrumentIndex;
-use barter_integration::{Transformer, stream::ExchangeStream, subscription::SubscriptionId};
+use barter_integration::{
+    Transformer, protocol::websocket::WsMessage, stream::ExchangeStream,
+    subscription::SubscriptionId,
+};
 use futures::{
     Stream,
     future::{Either, select},
@@ -35,7 +39,7 @@ use std::{
     sync::Arc,
     task::{Context, Poll},
 };
-use tokio::{sync::mpsc, task::JoinSet};
+use tokio::task::JoinSet;
 
 type Events<Ex, T> =
     ExchangeStream<Read<<T as Transformer>::Input>, Frames<Ex, <T as Transformer>::Input>, T>;
@@ -150,13 +154,20 @@ where
         .await?;
 
     if let Some(pings) = <Ex as Venue>::ping_interval() {
-        tasks.spawn(ping(outgoing, pings));
+        tasks.spawn(ping(outgoing.clone(), pings));
     }
-    let (requests, replies) = match snapshots {
-        Some(SnapshotLink { requests, replies }) => (requests, Some(replies)),
-        // Where there are no snapshots there is nothing that a transformer asks for.
-        None => (mpsc::unbounded_channel().0, None),
-    };
+    let SnapshotLink { requests, replies } = snapshots.unwrap_or_else(|| {
+        // Where there are no snapshots a book begins with its subscription.
+        let resubscriber = Resubscriber {
+            exchange: Ex::ID,
+            messages: instruments.iter().map(resubscription::<Ex, K>).collect(),
+            outgoing,
+            time_limit: options.subscribe_timeout,
+        };
+        let (requests, replies, task) = resubscriber.serve();
+        tasks.spawn(task);
+        SnapshotLink { requests, replies }
+    });
     let reader = T::init(map, &[], requests)
         .await
         .map_err(|error| FeedError::Closed {
@@ -199,6 +210,20 @@ where
         .map(request)
         .collect();
     (map, requests)
+}
+
+/// What ends the subscription to this and makes another.
+fn resubscription<Ex, K>(instrument: &Market) -> (SubscriptionId, Vec<WsMessage>)
+where
+    Ex: Offers<K>,
+{
+    let id = Ex::id(instrument);
+    let subscribing = Ex::subscriptions(std::slice::from_ref(instrument)).ws_subscriptions;
+    let mut messages = Ex::SERVER
+        .unsubscribe
+        .requests(subscribing.clone(), std::slice::from_ref(&id));
+    messages.extend(subscribing);
+    (id, messages)
 }
 
 /// Sends the exchange's own kind of pings until the connection breaks.

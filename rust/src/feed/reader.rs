@@ -2,8 +2,8 @@
 //! any such frame; order books, which have a state, have transformers of their own.
 
 use super::{
+    resync::Reply,
     seen::{Seen, Told},
-    snapshot::Snapshot,
     venue::{Kind, Venue},
 };
 use async_trait::async_trait;
@@ -27,8 +27,8 @@ pub(crate) trait Input: Sized + Send + 'static {
     /// Reads a frame.
     fn frame(text: &str) -> serde_json::Result<Self>;
 
-    /// Takes a snapshot; `None` where the kind has none.
-    fn snapshot(_snapshot: Snapshot) -> Option<Self> {
+    /// Takes the answer to a request of the transformer's; `None` where it makes none.
+    fn reply(_reply: Reply) -> Option<Self> {
         None
     }
 }
@@ -43,7 +43,7 @@ impl<I: DeserializeOwned + Send + 'static> Input for I {
 pub(crate) type EventOf<K> = MarketEvent<InstrumentIndex, <K as SubscriptionKind>::Event>;
 
 /// A transformer for a kind of market data of an exchange. What it sends "to the exchange" while it runs is a request
-/// for a snapshot, as [`snapshot::request`](super::snapshot::request) makes it.
+/// for a book's new beginning, as [`resync::request`](super::resync::request) makes it.
 pub(crate) trait Reader<Ex, K: Kind>:
     ExchangeTransformer<Ex, InstrumentIndex, K>
     + Transformer<Input: Input, Output = EventOf<K>, Error = DataError>

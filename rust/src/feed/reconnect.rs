@@ -189,11 +189,8 @@ impl<E> Carrier<E> {
                 item = connection.next() => match item {
                     Some(Ok(event)) => self.event(event).await?,
                     Some(Err(error)) => {
-                        let terminal = error.is_terminal().then(|| error.to_string());
+                        // Upstream calls a gap in a sequence terminal; here the book gets a new beginning.
                         self.deliver(Err(error)).await?;
-                        if let Some(reason) = terminal {
-                            return Ok(reason.into());
-                        }
                         false
                     }
                     None => return Ok(connection.ended().into()),

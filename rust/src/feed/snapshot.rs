@@ -1,31 +1,33 @@
 //! Order book snapshots over HTTP for exchanges whose books begin with one. A task of the connection serves requests, a
-//! few at a time; whatever is not a snapshot is told with exchange, market, HTTP status and the exchange's words, and
-//! how long it asks to be left alone.
+//! few at a time. What is not a snapshot is told with exchange, market, HTTP status and the exchange's words; where it
+//! may pass it is asked for again, ever later, and never before the time for which the exchange asks to be left alone.
 
 use super::{
     error::{FeedError, http_status_meaning},
     http::{self, Answer, Client},
+    resync::{Attempts, Replies, Reply, Requests, repetition_delay, requested},
     weights::Turns,
 };
 use barter_data::{event::MarketEvent, subscription::book::OrderBookEvent};
 use barter_instrument::{exchange::ExchangeId, instrument::InstrumentIndex};
 use barter_integration::{protocol::websocket::WsMessage, subscription::SubscriptionId};
 use futures::{StreamExt, stream::FuturesUnordered};
-use std::{
-    collections::HashMap,
-    future::Future,
-    task::{Context, Poll},
-    time::Duration,
+use parking_lot::Mutex;
+use std::{collections::HashMap, future::Future, sync::LazyLock, time::Duration};
+use tokio::{
+    sync::{Semaphore, mpsc},
+    time::{Instant, sleep, sleep_until},
 };
-use tokio::sync::mpsc;
 use url::Url;
 
 /// Requests under way at once.
 const AT_ONCE: usize = 4;
-/// How often one connection asks for the same book before it is given up.
-const ATTEMPTS_MAX: u32 = 8;
-/// The wait before the second repetition; it doubles from then on. The first is at once, as the exchanges advise.
-const REPETITION_DELAY: Duration = Duration::from_millis(250);
+/// Snapshots in a row of one market that did not bring its book in order before it is given up.
+const SNAPSHOTS_MAX: u32 = 8;
+/// Failures in a row to get one snapshot before it is given up.
+const FAILURES_MAX: u32 = 8;
+/// The longest wait that an exchange's `Retry-After` is believed; the longest ban that Binance documents.
+const RETRY_AFTER_MAX: Duration = Duration::from_secs(3 * 24 * 3_600);
 /// How much of an answer that is no snapshot is quoted.
 const QUOTED_CHARS: usize = 200;
 
@@ -49,18 +51,6 @@ pub(crate) struct Snapshot {
     pub(crate) id: SubscriptionId,
     pub(crate) event: BookEvent,
 }
-
-/// Asks for snapshots. It is the channel that upstream gives every transformer for messages to the exchange; a market
-/// asks for one snapshot at a time, which bounds it.
-pub(crate) type Requests = mpsc::UnboundedSender<WsMessage>;
-
-/// The message that asks for the snapshot of a subscription.
-pub(crate) fn request(id: &SubscriptionId) -> WsMessage {
-    WsMessage::text(id.as_ref())
-}
-
-/// The answers.
-pub(crate) type Replies = mpsc::Receiver<Result<Snapshot, FeedError>>;
 
 /// What the task that serves requests knows.
 pub(crate) struct Fetcher {
@@ -86,24 +76,18 @@ impl Fetcher {
         (requests, replies, self.run(requested, answer))
     }
 
-    async fn run(
-        self,
-        mut requested: mpsc::UnboundedReceiver<WsMessage>,
-        answer: mpsc::Sender<Result<Snapshot, FeedError>>,
-    ) {
-        let mut attempts: HashMap<SubscriptionId, u32> = HashMap::new();
+    async fn run(self, mut asked: mpsc::UnboundedReceiver<WsMessage>, answer: mpsc::Sender<Reply>) {
+        let mut attempts = Attempts::new(SNAPSHOTS_MAX);
+        let at_once = Semaphore::new(AT_ONCE);
         let mut under_way = FuturesUnordered::new();
         loop {
             tokio::select! {
-                request = requested.recv(), if under_way.len() < AT_ONCE => match request {
-                    Some(message) => {
-                        let id = SubscriptionId::from(message.to_text().unwrap_or_default());
-                        let before = attempts.entry(id.clone()).or_default();
-                        under_way.push(self.fetch(id, *before));
-                        *before += 1;
-                    }
-                    None => return,
-                },
+                request = asked.recv() => {
+                    let Some(message) = request else { return };
+                    let id = requested(&message);
+                    let delay = attempts.next(&id, Instant::now());
+                    under_way.push(self.fetch(&at_once, id, delay, &answer));
+                }
                 Some(fetched) = under_way.next() => {
                     if answer.send(fetched).await.is_err() {
                         return;
@@ -113,41 +97,89 @@ impl Fetcher {
         }
     }
 
-    async fn fetch(&self, id: SubscriptionId, attempts_before: u32) -> Result<Snapshot, FeedError> {
+    /// Asks until there is a snapshot, or no hope of one.
+    async fn fetch(
+        &self,
+        at_once: &Semaphore,
+        id: SubscriptionId,
+        delay: Option<Duration>,
+        answer: &mpsc::Sender<Reply>,
+    ) -> Reply {
         let Some((market, instrument)) = self.markets.get(&id) else {
-            return Err(self.failed(id.as_ref(), "it is not subscribed to".to_owned(), None));
+            return self.given_up(id.as_ref(), "it is not subscribed to".into());
         };
-        if attempts_before >= ATTEMPTS_MAX {
-            let reason = format!("{ATTEMPTS_MAX} in a row were older than the updates");
-            return Err(self.failed(market, reason, None));
+        let Some(delay) = delay else {
+            let reason = format!("{SNAPSHOTS_MAX} in a row did not bring it in order");
+            return self.given_up(market, reason.into());
+        };
+        let client = match &self.client {
+            Ok(client) => client,
+            Err(reason) => return self.given_up(market, reason.clone().into()),
+        };
+        sleep(delay).await;
+        let (mut told, mut failures) = (false, 0);
+        loop {
+            let (failure, until) = match left_alone(&self.address) {
+                Some(until) => (Failure::left_alone(until), until),
+                None => {
+                    self.turns.next().await;
+                    let asked = {
+                        let _turn = at_once.acquire().await;
+                        self.ask(client, market, *instrument).await
+                    };
+                    let failure = match asked {
+                        Ok(event) => return Reply::Snapshot(Snapshot { id, event }),
+                        Err(failure) => failure,
+                    };
+                    failures += 1;
+                    if !failure.may_pass || failures > FAILURES_MAX {
+                        return self.given_up(market, failure);
+                    }
+                    let until = Instant::now() + failure.wait(failures);
+                    if failure.retry_after.is_some() {
+                        leave_alone(&self.address, until);
+                    }
+                    (failure, until)
+                }
+            };
+            if !told {
+                told = true;
+                let delayed = Reply::Delayed(id.clone(), self.failed(market, failure));
+                // Nobody listens where the connection has ended, and this ends with it.
+                let _ = answer.send(delayed).await;
+            }
+            sleep_until(until).await;
         }
-        tokio::time::sleep(delay_before(attempts_before)).await;
-        self.turns.next().await;
-        let failed = |reason| self.failed(market, reason, None);
-        let client = self
-            .client
-            .as_ref()
-            .map_err(|reason| failed(reason.clone()))?;
-        let answer = http::get(client, self.address_of(market)).await;
+    }
+
+    /// Asks once.
+    async fn ask(
+        &self,
+        client: &Client,
+        market: &str,
+        instrument: InstrumentIndex,
+    ) -> Result<BookEvent, Failure> {
         let Answer {
             status,
             retry_after,
             body,
-        } = answer.map_err(failed)?;
+        } = http::get(client, self.address_of(market)).await?;
         let text = String::from_utf8_lossy(&body);
         if !(200..300).contains(&status) {
+            let retry_after = retry_after.map(|wait| wait.min(RETRY_AFTER_MAX));
             let meaning = rest_status_meaning(status);
             let mut reason = format!("HTTP {status}, {meaning}: {}", quoted(&text));
             if let Some(wait) = retry_after {
                 reason.push_str(&format!(" (retry after {} s)", wait.as_secs()));
             }
-            return Err(self.failed(market, reason, retry_after));
+            return Err(Failure {
+                reason,
+                retry_after,
+                may_pass: matches!(status, 408 | 418 | 425 | 429 | 500..),
+            });
         }
-        let event = (self.source.read)(*instrument, &body).map_err(|error| {
-            let reason = format!("not a snapshot ({error}): {}", quoted(&text));
-            self.failed(market, reason, None)
-        })?;
-        Ok(Snapshot { id, event })
+        let event = (self.source.read)(instrument, &body);
+        event.map_err(|error| format!("not a snapshot ({error}): {}", quoted(&text)).into())
     }
 
     fn address_of(&self, market: &str) -> Url {
@@ -160,21 +192,77 @@ impl Fetcher {
         address
     }
 
-    fn failed(&self, market: &str, reason: String, retry_after: Option<Duration>) -> FeedError {
+    fn given_up(&self, market: &str, failure: Failure) -> Reply {
+        Reply::GivenUp(self.failed(market, failure))
+    }
+
+    fn failed(&self, market: &str, failure: Failure) -> FeedError {
         FeedError::Snapshot {
             exchange: self.exchange,
             market: market.to_owned(),
-            reason,
-            retry_after,
+            reason: failure.reason,
+            retry_after: failure.retry_after,
         }
     }
 }
 
-fn delay_before(attempts_before: u32) -> Duration {
-    match attempts_before {
-        0 | 1 => Duration::ZERO,
-        more => REPETITION_DELAY * 2u32.pow(more - 2),
+/// Why a request brought no snapshot.
+struct Failure {
+    reason: String,
+    retry_after: Option<Duration>,
+    /// Whether another request may bring one.
+    may_pass: bool,
+}
+
+impl Failure {
+    /// The exchange asked for this before.
+    fn left_alone(until: Instant) -> Self {
+        let left = until.saturating_duration_since(Instant::now());
+        let seconds = left.as_secs_f64().ceil();
+        Self {
+            retry_after: Some(left),
+            ..format!("the exchange asks to be left alone for {seconds} s more").into()
+        }
     }
+
+    /// How long to wait after it, the so manieth in a row.
+    fn wait(&self, failures: u32) -> Duration {
+        let asked = self.retry_after.unwrap_or_default();
+        asked.max(repetition_delay(failures + 1))
+    }
+}
+
+impl From<String> for Failure {
+    fn from(reason: String) -> Self {
+        Self {
+            reason,
+            retry_after: None,
+            may_pass: true,
+        }
+    }
+}
+
+impl From<&str> for Failure {
+    fn from(reason: &str) -> Self {
+        reason.to_owned().into()
+    }
+}
+
+/// Until when servers ask to be left alone. It holds for this machine, thus for every connection.
+static LEFT_ALONE: LazyLock<Mutex<HashMap<String, Instant>>> = LazyLock::new(Default::default);
+
+fn leave_alone(address: &Url, until: Instant) {
+    let mut servers = LEFT_ALONE.lock();
+    let known = servers
+        .entry(address.authority().to_owned())
+        .or_insert(until);
+    *known = until.max(*known);
+}
+
+/// Until when the server is to be left alone.
+fn left_alone(address: &Url) -> Option<Instant> {
+    let until = LEFT_ALONE.lock().get(address.authority()).copied()?;
+    (until > Instant::now()).then_some(until)
 }
 
 /// What an HTTP status means as the answer to a request.
@@ -193,70 +281,78 @@ pub(super) fn quoted(text: &str) -> String {
     }
 }
 
-/// Polls the replies as the inner stream does.
-pub(crate) fn poll_reply(
-    replies: &mut Option<Replies>,
-    cx: &mut Context<'_>,
-) -> Option<Result<Snapshot, FeedError>> {
-    match replies.as_mut()?.poll_recv(cx) {
-        Poll::Ready(reply) => reply,
-        Poll::Pending => None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{feed::resync::request, options::StreamOptions};
 
-    #[test]
-    fn the_first_repetition_is_at_once_and_the_delay_doubles_from_then_on() {
-        let delays: Vec<_> = (0..ATTEMPTS_MAX)
-            .map(|n| delay_before(n).as_millis())
-            .collect();
-        assert_eq!(delays, [0, 0, 250, 500, 1_000, 2_000, 4_000, 8_000]);
+    static SOURCE: SnapshotSource = SnapshotSource {
+        path: "/depth",
+        limit: |depth| depth.unwrap_or(1),
+        read: |_, _| Err(serde::de::Error::custom("nothing is read")),
+    };
+
+    fn id() -> SubscriptionId {
+        SubscriptionId::from("@depth|BTCUSDT")
     }
 
-    /// A fetcher of nothing, and the one subscription it knows; it may ask as often as `host` allows.
-    fn fetcher(host: &str) -> (Fetcher, SubscriptionId) {
-        static SOURCE: SnapshotSource = SnapshotSource {
-            path: "/depth",
-            limit: |depth| depth.unwrap_or(1),
-            read: |_, _| Err(serde::de::Error::custom("nothing is read")),
-        };
-        let id = SubscriptionId::from("@depth|BTCUSDT");
-        let exchange = ExchangeId::BinanceSpot;
-        let fetcher = Fetcher {
-            exchange,
+    fn fetcher(address: &str) -> Fetcher {
+        let address = address.parse().unwrap();
+        let client = http::client(&StreamOptions::default(), &address, Duration::from_secs(1));
+        let turns = Turns::reserve(ExchangeId::BinanceSpot, &address, 1, 0);
+        Fetcher {
+            exchange: ExchangeId::BinanceSpot,
             source: &SOURCE,
-            address: "http://127.0.0.1:9/depth".parse().unwrap(),
+            turns,
+            address,
             depth: None,
-            client: Err("nobody is asked".to_owned()),
-            turns: Turns::reserve(exchange, &host.parse().unwrap(), 5_000, 0),
-            markets: [(id.clone(), ("BTCUSDT".to_owned(), InstrumentIndex(0)))].into(),
-        };
-        (fetcher, id)
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_book_is_asked_for_when_it_has_its_turn() {
-        let (fetcher, id) = fetcher("https://turns.test");
-        let start = tokio::time::Instant::now();
-        for requests in 0..22 {
-            let fetched = fetcher.fetch(id.clone(), 0).await;
-            fetched.unwrap_err();
-            // 5,400 of 6,000 a minute, and 250 each.
-            let minute_over = start.elapsed() >= Duration::from_secs(60);
-            assert_eq!(minute_over, requests == 21, "{requests}");
+            client,
+            markets: [(id(), ("BTCUSDT".to_owned(), InstrumentIndex(0)))].into(),
         }
     }
 
-    #[tokio::test]
-    async fn a_book_whose_snapshots_stay_older_than_its_updates_is_given_up() {
-        let (fetcher, id) = fetcher("http://127.0.0.1:9");
-        let fetched = fetcher.fetch(id, ATTEMPTS_MAX).await;
-        assert_eq!(
-            fetched.unwrap_err().to_string(),
-            "binance_spot: no order book snapshot of BTCUSDT: 8 in a row were older than the updates"
+    #[tokio::test(start_paused = true)]
+    async fn a_book_that_no_snapshot_can_be_had_of_is_told_once_and_given_up_after_a_bounded_time()
+    {
+        let (requests, mut replies, task) = fetcher("http://127.0.0.1:1/depth").serve();
+        let task = tokio::spawn(task);
+        let began = Instant::now();
+        requests.send(request(&id())).unwrap();
+        let told = replies.recv().await;
+        assert!(matches!(told, Some(Reply::Delayed(of, _)) if of == id()));
+        let Some(Reply::GivenUp(error)) = replies.recv().await else {
+            panic!("expected that it is given up");
+        };
+        assert!(matches!(error, FeedError::Snapshot { .. }), "{error}");
+        // 250 ms, doubled seven times; each request itself takes no more than a second.
+        let waited = Duration::from_millis(250 * 255);
+        let took = began.elapsed();
+        assert!(
+            took >= waited && took <= waited + Duration::from_secs(9),
+            "{took:?}"
         );
+        drop(requests);
+        task.await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_server_that_asks_to_be_left_alone_is_asked_by_nobody_until_then() {
+        let address = "http://left-alone.test/depth".parse().unwrap();
+        assert_eq!(left_alone(&address), None);
+        leave_alone(&address, Instant::now() + Duration::from_secs(60));
+        leave_alone(&address, Instant::now() + Duration::from_secs(30));
+        let (requests, mut replies, task) = fetcher(address.as_str()).serve();
+        let _task = tokio::spawn(task);
+        requests.send(request(&id())).unwrap();
+        let Some(Reply::Delayed(_, error)) = replies.recv().await else {
+            panic!("expected to be told why it takes longer");
+        };
+        assert_eq!(
+            error.to_string(),
+            "binance_spot: no order book snapshot of BTCUSDT: the exchange asks to be left alone for 60 s more"
+        );
+        assert_eq!(error.retry_after(), Some(Duration::from_secs(60)));
+        tokio::time::advance(Duration::from_secs(61)).await;
+        assert_eq!(left_alone(&address), None);
     }
 }

@@ -71,6 +71,12 @@ pub(crate) struct Outgoing(mpsc::Sender<WsMessage>);
 pub(crate) struct Unwritable;
 
 impl Outgoing {
+    /// One whose frames come out there.
+    #[cfg(test)]
+    pub(crate) fn to(waiting: mpsc::Sender<WsMessage>) -> Self {
+        Self(waiting)
+    }
+
     /// Hands a frame over; waits while too many wait to be sent.
     pub(crate) async fn send(&self, frame: WsMessage) -> Result<(), Unwritable> {
         self.0.send(frame).await.map_err(|_| Unwritable)

@@ -8,6 +8,7 @@ use crate::feed::{
     listing::Listing,
     reader::{Row, Rows},
     snapshot::{BookEvent, SnapshotSource},
+    unsubscribe::Unsubscribe,
     venue::{Accepted, Meaning, Venue, subscription_id},
 };
 use barter_data::{
@@ -39,6 +40,7 @@ impl Venue for BinanceSpot {
         instruments: &[(InstrumentClass::Spot, AmountUnit::Base)],
         source: "https://developers.binance.com/docs/binance-spot-api-docs/web-socket-streams",
         market_name,
+        unsubscribe: Unsubscribe::Verb("method", "UNSUBSCRIBE"),
     };
 
     fn meaning(text: &str) -> Meaning {
@@ -56,6 +58,7 @@ impl Venue for BinanceFuturesUsd {
         instruments: &[(InstrumentClass::Perpetual, AmountUnit::Base)],
         source: "https://developers.binance.com/docs/derivatives/usds-margined-futures/websocket-market-streams",
         market_name,
+        unsubscribe: Unsubscribe::Verb("method", "UNSUBSCRIBE"),
     };
 
     fn meaning(text: &str) -> Meaning {

@@ -1,11 +1,12 @@
 //! Binance order books: a snapshot and the updates around it put in their order, as the exchange documents it. Updates
 //! wait until the snapshot is there; a snapshot that is older than the updates is asked for again, for its market
-//! alone; a gap between updates is an error that ends the connection.
+//! alone; so is one after a gap between updates, which is an error in the stream.
 
 use super::values::{EpochMillis, Name, PriceLevel, Whole};
 use crate::feed::{
-    reader::{Input, Reader},
-    snapshot::{self, BookEvent, Requests, Snapshot},
+    reader::Reader,
+    resync::{BookInput, Item, Outcome, Reply, Requests},
+    snapshot::{BookEvent, Snapshot},
     venue::{Venue, subscription_id},
 };
 use async_trait::async_trait;
@@ -24,15 +25,13 @@ use barter_data::{
     transformer::ExchangeTransformer,
 };
 use barter_instrument::instrument::InstrumentIndex;
-use barter_integration::{Transformer, error::SocketError, subscription::SubscriptionId};
+use barter_integration::{Transformer, subscription::SubscriptionId};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, de::DeserializeOwned};
 use std::collections::VecDeque;
 
 /// Updates of one market that wait for its snapshot; the oldest go first, and the snapshot must be newer then.
 const WAITING_MAX: usize = 1_024;
-
-type Item = Result<BookEvent, DataError>;
 
 /// An update of an order book, in the exchange's words.
 pub(crate) trait DepthUpdate: DeserializeOwned + Send + 'static {
@@ -150,27 +149,10 @@ impl DepthUpdate for UsdMarginUpdate {
     }
 }
 
-/// What a book's transformer takes: an update from the socket or a snapshot.
-#[derive(Debug)]
-pub(crate) enum BookInput<U> {
-    Update(U),
-    Snapshot(Snapshot),
-}
-
-impl<U: DepthUpdate> Input for BookInput<U> {
-    fn frame(text: &str) -> serde_json::Result<Self> {
-        serde_json::from_str(text).map(Self::Update)
-    }
-
-    fn snapshot(snapshot: Snapshot) -> Option<Self> {
-        Some(Self::Snapshot(snapshot))
-    }
-}
-
 /// How far the book of one market is.
 #[derive(Debug)]
 enum State<U> {
-    /// These updates wait for a snapshot that was asked for.
+    /// These updates, which follow each other, wait for a snapshot that was asked for.
     Waiting(VecDeque<U>),
     /// The snapshot was delivered, no update yet.
     Fresh { last_update_id: u64 },
@@ -187,7 +169,7 @@ struct Book<U> {
 /// The books of one connection.
 pub(crate) struct Books<U> {
     books: Map<Book<U>>,
-    snapshots: Requests,
+    requests: Requests,
 }
 
 #[async_trait]
@@ -198,14 +180,14 @@ where
     async fn init(
         map: Map<InstrumentIndex>,
         _: &[BookEvent],
-        snapshots: Requests,
+        requests: Requests,
     ) -> Result<Self, DataError> {
         let book = |(id, instrument)| {
             let state = State::Waiting(VecDeque::new());
             (id, Book { instrument, state })
         };
         let books = map.0.into_iter().map(book).collect();
-        Ok(Self { books, snapshots })
+        Ok(Self { books, requests })
     }
 }
 
@@ -218,74 +200,76 @@ impl<U: DepthUpdate> Transformer for Books<U> {
     type OutputIter = Vec<Item>;
 
     fn transform(&mut self, input: BookInput<U>) -> Vec<Item> {
-        let (id, outcome) = match input {
-            BookInput::Update(update) => {
+        match input {
+            BookInput::Frame(update) => {
                 let channel = BinanceChannel::ORDER_BOOK_L2.as_ref();
                 let id = subscription_id(channel, update.market());
-                match self.books.find_mut(&id) {
-                    Ok(book) => (id, book.update(update)),
-                    Err(unknown) => return vec![Err(unknown.into())],
-                }
+                self.step(&id, |book| book.update(update))
             }
-            BookInput::Snapshot(Snapshot { id, event }) => match self.books.find_mut(&id) {
-                Ok(book) => (id, book.snapshot(event)),
-                Err(unknown) => return vec![Err(unknown.into())],
-            },
-        };
-        match outcome {
-            Outcome::Events(events) => events,
-            Outcome::NewSnapshotNeeded => self.ask(id),
+            BookInput::Reply(Reply::Snapshot(Snapshot { id, event })) => {
+                self.step(&id, |book| book.snapshot(event))
+            }
+            BookInput::Reply(Reply::Delayed(_, error) | Reply::GivenUp(error)) => {
+                vec![Err(error.into())]
+            }
+            // Of new subscriptions, of which there are none here.
+            BookInput::Reply(Reply::Due(_)) => Vec::new(),
         }
     }
 }
 
-impl<U> Books<U> {
-    fn ask(&self, id: SubscriptionId) -> Vec<Item> {
-        match self.snapshots.send(snapshot::request(&id)) {
-            Ok(()) => Vec::new(),
-            Err(_) => {
-                let reason = format!("no snapshot of {id} can be asked for");
-                vec![Err(SocketError::Subscribe(reason).into())]
-            }
+impl<U: DepthUpdate> Books<U> {
+    fn step(
+        &mut self,
+        id: &SubscriptionId,
+        step: impl FnOnce(&mut Book<U>) -> Outcome,
+    ) -> Vec<Item> {
+        match self.books.find_mut(id) {
+            Ok(book) => step(book).asked_for(id, &self.requests),
+            Err(unknown) => vec![Err(unknown.into())],
         }
     }
-}
-
-enum Outcome {
-    Events(Vec<Item>),
-    NewSnapshotNeeded,
 }
 
 impl<U: DepthUpdate> Book<U> {
     fn update(&mut self, update: U) -> Outcome {
         match &mut self.state {
             State::Waiting(updates) => {
-                if updates.len() == WAITING_MAX {
+                let gap = match updates.back() {
+                    Some(last) if update.last_id() <= last.last_id() => return Outcome::default(),
+                    Some(last) if !update.follows(last.last_id()) => {
+                        Some(sequence_error(last.last_id(), &update))
+                    }
+                    _ => None,
+                };
+                if gap.is_some() {
+                    // What came before is of no use to the snapshot that must be newer than the gap.
+                    updates.clear();
+                } else if updates.len() == WAITING_MAX {
                     updates.pop_front();
                 }
                 updates.push_back(update);
-                Outcome::Events(Vec::new())
+                Outcome {
+                    items: gap.into_iter().collect(),
+                    resync: false,
+                }
             }
             State::Fresh { last_update_id } => {
                 if update.is_in_snapshot(*last_update_id) {
-                    return Outcome::Events(Vec::new());
+                    return Outcome::default();
                 }
                 if update.follows_snapshot(*last_update_id) {
-                    return Outcome::Events(self.deliver(update));
+                    return self.deliver(update);
                 }
-                self.state = State::Waiting(VecDeque::from([update]));
-                Outcome::NewSnapshotNeeded
+                // The snapshot is older than the updates, which is no fault of theirs.
+                self.resync(update, Vec::new())
             }
-            State::Live { last_id } => Outcome::Events(if update.last_id() <= *last_id {
-                Vec::new()
-            } else if update.follows(*last_id) {
-                self.deliver(update)
-            } else {
-                vec![Err(DataError::InvalidSequence {
-                    prev_last_update_id: *last_id,
-                    first_update_id: update.first_id(),
-                })]
-            }),
+            State::Live { last_id } if update.last_id() <= *last_id => Outcome::default(),
+            State::Live { last_id } if update.follows(*last_id) => self.deliver(update),
+            State::Live { last_id } => {
+                let error = sequence_error(*last_id, &update);
+                self.resync(update, vec![error])
+            }
         }
     }
 
@@ -293,7 +277,7 @@ impl<U: DepthUpdate> Book<U> {
         let (OrderBookEvent::Snapshot(book), State::Waiting(updates)) =
             (&snapshot.kind, &mut self.state)
         else {
-            return Outcome::Events(Vec::new());
+            return Outcome::default();
         };
         let last_update_id = book.sequence();
         while updates
@@ -306,30 +290,57 @@ impl<U: DepthUpdate> Book<U> {
             .front()
             .is_some_and(|first| !first.follows_snapshot(last_update_id))
         {
-            return Outcome::NewSnapshotNeeded;
+            return Outcome {
+                items: Vec::new(),
+                resync: true,
+            };
         }
         let updates = std::mem::take(updates);
         self.state = State::Fresh { last_update_id };
-        let mut events = vec![Ok(snapshot)];
-        for update in updates {
-            if let Outcome::Events(following) = self.update(update) {
-                events.extend(following);
-            }
+        let mut items = vec![Ok(snapshot)];
+        // They follow each other, and the first of them the snapshot.
+        items.extend(
+            updates
+                .into_iter()
+                .flat_map(|update| self.deliver(update).items),
+        );
+        Outcome {
+            items,
+            resync: false,
         }
-        Outcome::Events(events)
     }
 
-    fn deliver(&mut self, update: U) -> Vec<Item> {
+    /// The book needs a snapshot, for which this update waits.
+    fn resync(&mut self, first: U, items: Vec<Item>) -> Outcome {
+        self.state = State::Waiting(VecDeque::from([first]));
+        Outcome {
+            items,
+            resync: true,
+        }
+    }
+
+    fn deliver(&mut self, update: U) -> Outcome {
         self.state = State::Live {
             last_id: update.last_id(),
         };
         let (time_exchange, book) = update.update();
-        vec![Ok(MarketEvent {
+        let event = MarketEvent {
             time_exchange,
             time_received: Utc::now(),
             exchange: U::Server::ID,
             instrument: self.instrument,
             kind: OrderBookEvent::Update(book),
-        })]
+        };
+        Outcome {
+            items: vec![Ok(event)],
+            resync: false,
+        }
     }
+}
+
+fn sequence_error<U: DepthUpdate>(last_id: u64, update: &U) -> Item {
+    Err(DataError::InvalidSequence {
+        prev_last_update_id: last_id,
+        first_update_id: update.first_id(),
+    })
 }

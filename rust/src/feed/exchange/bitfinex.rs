@@ -7,6 +7,7 @@ use super::{
 };
 use crate::feed::{
     reader::{Row, Rows},
+    unsubscribe::Unsubscribe,
     venue::{Accepted, Meaning, Venue, subscription_id},
 };
 use barter_data::{exchange::bitfinex::Bitfinex, subscription::trade::PublicTrade};
@@ -31,6 +32,7 @@ impl Venue for Bitfinex {
         instruments: &[(InstrumentClass::Spot, AmountUnit::Base)],
         source: "https://docs.bitfinex.com/reference/ws-public-trades",
         market_name,
+        unsubscribe: Unsubscribe::Channel,
     };
 
     fn may_be_data(text: &str) -> bool {

@@ -6,6 +6,7 @@ use super::{
 };
 use crate::feed::{
     reader::{Row, Rows},
+    unsubscribe::Unsubscribe,
     venue::{Accepted, Meaning, Venue, subscription_id},
 };
 use barter_data::{exchange::bitmex::Bitmex, subscription::trade::PublicTrade};
@@ -26,6 +27,7 @@ impl Venue for Bitmex {
         instruments: &[(InstrumentClass::Perpetual, AmountUnit::Contracts)],
         source: "https://www.bitmex.com/app/wsAPI",
         market_name,
+        unsubscribe: Unsubscribe::Verb("op", "unsubscribe"),
     };
 
     fn meaning(text: &str) -> Meaning {

@@ -6,6 +6,7 @@ use super::{
 };
 use crate::feed::{
     reader::{Row, Rows},
+    unsubscribe::Unsubscribe,
     venue::{Accepted, Meaning, Venue, subscription_id},
 };
 use barter_data::{
@@ -29,6 +30,7 @@ impl Venue for BybitSpot {
         instruments: &[(InstrumentClass::Spot, AmountUnit::Base)],
         source: "https://bybit-exchange.github.io/docs/v5/websocket/public/trade",
         market_name,
+        unsubscribe: Unsubscribe::Verb("op", "unsubscribe"),
     };
 
     fn meaning(text: &str) -> Meaning {
@@ -46,6 +48,7 @@ impl Venue for BybitPerpetualsUsd {
         instruments: &[(InstrumentClass::Perpetual, AmountUnit::Base)],
         source: "https://bybit-exchange.github.io/docs/v5/websocket/public/trade",
         market_name,
+        unsubscribe: Unsubscribe::Verb("op", "unsubscribe"),
     };
 
     fn meaning(text: &str) -> Meaning {

@@ -1,5 +1,6 @@
 //! Bybit order books: a snapshot and the changes after it, put together for the best prices and handed on for whole
-//! books. A gap between the changes of a whole book is an error that ends the connection.
+//! books. A gap between the changes of a whole book is an error in the stream, after which nothing of that market is
+//! handed on until a new subscription has brought a snapshot.
 
 use super::{
     bybit::{Frame, FrameKind},
@@ -7,6 +8,7 @@ use super::{
 };
 use crate::feed::{
     reader::{EventOf, Reader},
+    resync::{BookInput, Item, Outcome, Reply, Requests},
     snapshot::BookEvent,
     venue::Venue,
 };
@@ -22,11 +24,10 @@ use barter_data::{
     transformer::ExchangeTransformer,
 };
 use barter_instrument::instrument::InstrumentIndex;
-use barter_integration::{Transformer, protocol::websocket::WsMessage};
+use barter_integration::Transformer;
 use chrono::Utc;
 use serde::Deserialize;
 use std::marker::PhantomData;
-use tokio::sync::mpsc::UnboundedSender;
 
 /// The levels of a frame, and its place in the order of the frames.
 #[derive(Debug, Deserialize)]
@@ -44,21 +45,33 @@ pub(crate) struct Levels {
 /// A market of a connection and how far its book is.
 struct Book<S> {
     instrument: InstrumentIndex,
-    /// `None` before the first snapshot.
-    state: Option<S>,
+    state: S,
 }
 
 /// The books of one connection of the kind `K`.
 pub(crate) struct Books<Ex, K, S> {
     books: Map<Book<S>>,
+    requests: Requests,
     reads: PhantomData<fn() -> (Ex, K)>,
 }
 
 /// Best bids and asks: a change may have one side only, and a size of zero takes a price away.
-pub(crate) type BestPrices<Ex> = Books<Ex, OrderBooksL1, Best>;
+pub(crate) type BestPrices<Ex> = Books<Ex, OrderBooksL1, Option<Best>>;
 
-/// Whole books, whose state is the id of the last update.
-pub(crate) type OrderBooks<Ex> = Books<Ex, OrderBooksL2, u64>;
+/// Whole books.
+pub(crate) type OrderBooks<Ex> = Books<Ex, OrderBooksL2, State>;
+
+/// How far a whole book is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum State {
+    /// The subscription's snapshot has not come yet.
+    #[default]
+    Waiting,
+    /// Updates were missing; the snapshot of a new subscription has not come yet.
+    Resyncing,
+    /// The last frame had this id.
+    Live(u64),
+}
 
 /// Best bid and ask.
 #[derive(Debug, Clone, Copy, Default)]
@@ -67,15 +80,17 @@ pub(crate) struct Best {
     ask: Option<Level>,
 }
 
-impl<Ex, K, S> Books<Ex, K, S> {
-    fn new(map: Map<InstrumentIndex>) -> Self {
+impl<Ex, K, S: Default> Books<Ex, K, S> {
+    fn new(map: Map<InstrumentIndex>, requests: Requests) -> Self {
         let book = |(id, instrument)| {
-            let state = None;
+            let state = S::default();
             (id, Book { instrument, state })
         };
-        let books = map.0.into_iter().map(book).collect();
-        let reads = PhantomData;
-        Self { books, reads }
+        Self {
+            books: map.0.into_iter().map(book).collect(),
+            requests,
+            reads: PhantomData,
+        }
     }
 }
 
@@ -124,41 +139,70 @@ fn change(best: &mut Option<Level>, levels: Vec<PriceLevel>) {
 
 impl<Ex: Venue> Transformer for OrderBooks<Ex> {
     type Error = DataError;
-    type Input = Frame<Levels>;
+    type Input = BookInput<Frame<Levels>>;
     type Output = BookEvent;
-    type OutputIter = Vec<Result<BookEvent, DataError>>;
+    type OutputIter = Vec<Item>;
 
-    fn transform(&mut self, frame: Frame<Levels>) -> Self::OutputIter {
-        let book = match self.books.find_mut(&frame.id()) {
+    fn transform(&mut self, input: BookInput<Frame<Levels>>) -> Vec<Item> {
+        let id = match &input {
+            BookInput::Frame(frame) => frame.id(),
+            BookInput::Reply(Reply::Due(id)) => id.clone(),
+            // Of snapshots over HTTP, of which there are none here.
+            BookInput::Reply(_) => return Vec::new(),
+        };
+        let book = match self.books.find_mut(&id) {
             Ok(book) => book,
             Err(unknown) => return vec![Err(unknown.into())],
         };
-        let update_id = frame.data.update_id.0;
-        let event = match (frame.kind, book.state) {
-            (FrameKind::Snapshot, _) => OrderBookEvent::Snapshot,
-            (FrameKind::Delta, None) => return Vec::new(),
-            (FrameKind::Delta, Some(last)) if last.checked_add(1) != Some(update_id) => {
-                return vec![Err(DataError::InvalidSequence {
-                    prev_last_update_id: last,
-                    first_update_id: update_id,
-                })];
-            }
-            (FrameKind::Delta, Some(_)) => OrderBookEvent::Update,
+        let outcome = match input {
+            BookInput::Frame(frame) => book.frame::<Ex>(frame),
+            BookInput::Reply(_) => Outcome {
+                items: Vec::new(),
+                resync: book.state == State::Resyncing,
+            },
         };
-        book.state = Some(update_id);
+        outcome.asked_for(&id, &self.requests)
+    }
+}
+
+impl Book<State> {
+    fn frame<Ex: Venue>(&mut self, frame: Frame<Levels>) -> Outcome {
         let Levels {
             bids,
             asks,
+            update_id: Whole(update_id),
             sequence,
-            ..
         } = frame.data;
-        vec![Ok(MarketEvent {
+        let event = match (frame.kind, self.state) {
+            (FrameKind::Snapshot, _) => OrderBookEvent::Snapshot,
+            (FrameKind::Delta, State::Live(last)) if last.checked_add(1) == Some(update_id) => {
+                OrderBookEvent::Update
+            }
+            (FrameKind::Delta, State::Live(last)) => {
+                self.state = State::Resyncing;
+                let gap = DataError::InvalidSequence {
+                    prev_last_update_id: last,
+                    first_update_id: update_id,
+                };
+                return Outcome {
+                    items: vec![Err(gap)],
+                    resync: true,
+                };
+            }
+            (FrameKind::Delta, State::Waiting | State::Resyncing) => return Outcome::default(),
+        };
+        self.state = State::Live(update_id);
+        let event = MarketEvent {
             time_exchange: frame.time.0,
             time_received: Utc::now(),
             exchange: Ex::ID,
-            instrument: book.instrument,
+            instrument: self.instrument,
             kind: event(OrderBook::new(sequence.0, Some(frame.time.0), bids, asks)),
-        })]
+        };
+        Outcome {
+            items: vec![Ok(event)],
+            resync: false,
+        }
     }
 }
 
@@ -169,9 +213,9 @@ macro_rules! readers {
             async fn init(
                 map: Map<InstrumentIndex>,
                 _: &[EventOf<$kind>],
-                _: UnboundedSender<WsMessage>,
+                requests: Requests,
             ) -> Result<Self, DataError> {
-                Ok(Self::new(map))
+                Ok(Self::new(map, requests))
             }
         }
 

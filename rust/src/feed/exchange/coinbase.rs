@@ -6,6 +6,7 @@ use super::{
 };
 use crate::feed::{
     reader::{Row, Rows},
+    unsubscribe::Unsubscribe,
     venue::{Accepted, Meaning, Venue, subscription_id},
 };
 use barter_data::{
@@ -28,6 +29,7 @@ impl Venue for Coinbase {
         instruments: &[(InstrumentClass::Spot, AmountUnit::Base)],
         source: "https://docs.cdp.coinbase.com/exchange/websocket-feed/channels",
         market_name,
+        unsubscribe: Unsubscribe::Verb("type", "unsubscribe"),
     };
 
     fn meaning(text: &str) -> Meaning {

@@ -7,6 +7,7 @@ use super::{
 };
 use crate::feed::{
     reader::{Row, Rows},
+    unsubscribe::Unsubscribe,
     venue::{Accepted, Meaning, Venue, subscription_id},
 };
 use barter_data::{
@@ -45,6 +46,7 @@ macro_rules! servers {
                 instruments: &[(InstrumentClass::$class, AmountUnit::$unit)],
                 source: $source,
                 market_name,
+                unsubscribe: Unsubscribe::Verb("event", "unsubscribe"),
             };
 
             fn meaning(text: &str) -> Meaning {

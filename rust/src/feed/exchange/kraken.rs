@@ -7,6 +7,7 @@ use super::{
 };
 use crate::feed::{
     reader::{Row, Rows},
+    unsubscribe::Unsubscribe,
     venue::{Accepted, Meaning, Venue, subscription_id},
 };
 use barter_data::{
@@ -30,6 +31,7 @@ impl Venue for Kraken {
         instruments: &[(InstrumentClass::Spot, AmountUnit::Base)],
         source: "https://docs.kraken.com/api/docs/websocket-v1/trade",
         market_name,
+        unsubscribe: Unsubscribe::Verb("event", "unsubscribe"),
     };
 
     fn may_be_data(text: &str) -> bool {

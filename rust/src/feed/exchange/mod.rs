@@ -17,7 +17,7 @@ pub(crate) mod values;
 
 pub use pairs::{PAIRS, Pair};
 
-use super::{markets, venue::Venue};
+use super::{markets, unsubscribe::Unsubscribe, venue::Venue};
 use crate::{
     status::{Error, Result, Status},
     subscription::{SubKind, nearest},
@@ -118,6 +118,8 @@ pub struct Exchange {
     pub source: &'static str,
     /// The name of a market by its assets, which are in lower case.
     pub(crate) market_name: fn(&str, &str, &MarketDataInstrumentKind) -> SmolStr,
+    /// How subscriptions are ended.
+    pub unsubscribe: Unsubscribe,
 }
 
 /// Every exchange server, in the order of its number.
@@ -297,5 +299,7 @@ impl Support {
     }
 }
 
+#[cfg(test)]
+mod book_laws;
 #[cfg(test)]
 mod tests;

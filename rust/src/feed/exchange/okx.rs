@@ -6,6 +6,7 @@ use super::{
 };
 use crate::feed::{
     reader::{Row, Rows},
+    unsubscribe::Unsubscribe,
     venue::{Accepted, Meaning, Venue, subscription_id},
 };
 use barter_data::{
@@ -42,6 +43,7 @@ impl Venue for Okx {
         ],
         source: "https://www.okx.com/docs-v5/en/#order-book-trading-market-data-ws-trades-channel",
         market_name,
+        unsubscribe: Unsubscribe::Verb("op", "unsubscribe"),
     };
 
     fn may_be_data(text: &str) -> bool {

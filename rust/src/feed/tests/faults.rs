@@ -264,11 +264,13 @@ async fn a_bad_snapshot_is_told_with_exchange_market_status_and_what_came_instea
     ] {
         let mut server = answering(json!({"result": null, "id": 1})).await;
         let rest = server::http(move |_, _| (head.to_owned(), body.to_owned())).await;
-        let options = options(
+        let mut options = options(
             ExchangeId::BinanceSpot,
             &server.address,
             Some(&rest.address),
         );
+        // Less than the waits that are asked for: there is no use in keeping those.
+        options.subscribe_timeout = Duration::from_millis(400);
         let error = failure(book_plan(), options).await;
         assert_eq!(error.status(), Status::SnapshotFailed);
         assert_eq!(error.retry_after(), retry_after.map(Duration::from_secs));

@@ -1,0 +1,284 @@
+//! A new beginning for one order book while its connection goes on: the book's transformer asks for it where updates
+//! are missing, and a task of the connection brings it, a snapshot over HTTP or a new subscription. What fails is tried
+//! again, ever later; where that does not bring the book in order, the connection is given up for that reason.
+
+use super::{
+    error::FeedError,
+    reader::Input,
+    snapshot::{BookEvent, Snapshot},
+    socket::Outgoing,
+    venue::market_of,
+};
+use barter_data::error::DataError;
+use barter_instrument::exchange::ExchangeId;
+use barter_integration::{
+    error::SocketError, protocol::websocket::WsMessage, subscription::SubscriptionId,
+};
+use futures::{StreamExt, stream::FuturesUnordered};
+use serde::de::DeserializeOwned;
+use std::{collections::HashMap, future::Future, time::Duration};
+use tokio::{sync::mpsc, time::Instant};
+
+/// The wait before the second repetition; it doubles from then on. The first is at once, as the exchanges advise.
+const REPETITION_DELAY: Duration = Duration::from_millis(250);
+/// A book that needed no new beginning for so long is in order: the next time counts as the first.
+const SETTLED_AFTER: Duration = Duration::from_secs(30);
+/// New subscriptions in a row of one market.
+const SUBSCRIPTIONS_MAX: u32 = 4;
+
+/// Asks for new beginnings. It is the channel that upstream gives every transformer for messages to the exchange; a
+/// market asks for one at a time, which bounds it.
+pub(crate) type Requests = mpsc::UnboundedSender<WsMessage>;
+
+/// The message that asks for the new beginning of a subscription's book.
+pub(crate) fn request(id: &SubscriptionId) -> WsMessage {
+    WsMessage::text(id.as_ref())
+}
+
+/// The subscription that a message of [`request`] is about.
+pub(crate) fn requested(message: &WsMessage) -> SubscriptionId {
+    SubscriptionId::from(message.to_text().unwrap_or_default())
+}
+
+/// What comes of a request.
+#[derive(Debug)]
+pub(crate) enum Reply {
+    /// The book.
+    Snapshot(Snapshot),
+    /// It takes longer, for this reason; told once a request.
+    Delayed(SubscriptionId, FeedError),
+    /// A new subscription was made a while ago: where it has not brought a snapshot, another is to be asked for.
+    Due(SubscriptionId),
+    /// There will be none.
+    GivenUp(FeedError),
+}
+
+/// The answers.
+pub(crate) type Replies = mpsc::Receiver<Reply>;
+
+/// What a book's transformer takes.
+#[derive(Debug)]
+pub(crate) enum BookInput<F> {
+    /// A frame of the socket.
+    Frame(F),
+    /// An answer to its request.
+    Reply(Reply),
+}
+
+impl<F: DeserializeOwned + Send + 'static> Input for BookInput<F> {
+    fn frame(text: &str) -> serde_json::Result<Self> {
+        serde_json::from_str(text).map(Self::Frame)
+    }
+
+    fn reply(reply: Reply) -> Option<Self> {
+        Some(Self::Reply(reply))
+    }
+}
+
+/// The requests of each market, as many as follow each other closely.
+pub(crate) struct Attempts {
+    most: u32,
+    made: HashMap<SubscriptionId, (u32, Instant)>,
+}
+
+impl Attempts {
+    /// Allows so many in a row.
+    pub(crate) fn new(most: u32) -> Self {
+        Self {
+            most,
+            made: HashMap::new(),
+        }
+    }
+
+    /// Counts one; the wait before it, `None` where there were too many.
+    pub(crate) fn next(&mut self, id: &SubscriptionId, now: Instant) -> Option<Duration> {
+        let (made, last) = self.made.entry(id.clone()).or_insert((0, now));
+        if now.saturating_duration_since(*last) >= SETTLED_AFTER {
+            *made = 0;
+        }
+        *last = now;
+        *made += 1;
+        (*made <= self.most).then(|| repetition_delay(*made - 1))
+    }
+}
+
+/// The wait before a repetition, so many after the first time.
+pub(crate) fn repetition_delay(before: u32) -> Duration {
+    match before {
+        0 | 1 => Duration::ZERO,
+        more => REPETITION_DELAY * 2u32.saturating_pow(more - 2),
+    }
+}
+
+/// Brings new beginnings by new subscriptions on the same socket.
+pub(crate) struct Resubscriber {
+    pub(crate) exchange: ExchangeId,
+    /// The messages to the exchange, in their order, for each subscription.
+    pub(crate) messages: HashMap<SubscriptionId, Vec<WsMessage>>,
+    /// Where messages to the exchange go.
+    pub(crate) outgoing: Outgoing,
+    /// Time for a snapshot after a new subscription.
+    pub(crate) time_limit: Duration,
+}
+
+impl Resubscriber {
+    /// The ends of the two channels and the task between them.
+    pub(crate) fn serve(self) -> (Requests, Replies, impl Future<Output = ()> + Send) {
+        let room = self.messages.len().max(1);
+        let (requests, requested) = mpsc::unbounded_channel();
+        let (answer, replies) = mpsc::channel(room);
+        (requests, replies, self.run(requested, answer))
+    }
+
+    async fn run(self, mut asked: mpsc::UnboundedReceiver<WsMessage>, answer: mpsc::Sender<Reply>) {
+        let mut attempts = Attempts::new(SUBSCRIPTIONS_MAX);
+        let mut under_way = FuturesUnordered::new();
+        // Of several under way for one market only the newest may say that its snapshot is due.
+        let mut newest: HashMap<SubscriptionId, u64> = HashMap::new();
+        let mut number = 0u64;
+        loop {
+            tokio::select! {
+                request = asked.recv() => {
+                    let Some(message) = request else { return };
+                    let id = requested(&message);
+                    let delay = attempts.next(&id, Instant::now());
+                    number += 1;
+                    newest.insert(id.clone(), number);
+                    under_way.push(self.resubscribe(id, delay, number));
+                }
+                Some((number, reply)) = under_way.next() => {
+                    let superseded = matches!(&reply, Reply::Due(id) if newest.get(id) != Some(&number));
+                    if !superseded && answer.send(reply).await.is_err() {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    async fn resubscribe(
+        &self,
+        id: SubscriptionId,
+        delay: Option<Duration>,
+        number: u64,
+    ) -> (u64, Reply) {
+        let Some(delay) = delay else {
+            let reason =
+                format!("{SUBSCRIPTIONS_MAX} new subscriptions in a row did not bring it in order");
+            return (number, Reply::GivenUp(self.failed(&id, reason)));
+        };
+        tokio::time::sleep(delay).await;
+        for message in self.messages.get(&id).into_iter().flatten() {
+            if self.outgoing.send(message.clone()).await.is_err() {
+                let reason = "the connection takes no messages".to_owned();
+                return (number, Reply::GivenUp(self.failed(&id, reason)));
+            }
+        }
+        tokio::time::sleep(self.time_limit).await;
+        (number, Reply::Due(id))
+    }
+
+    fn failed(&self, id: &SubscriptionId, reason: String) -> FeedError {
+        FeedError::Snapshot {
+            exchange: self.exchange,
+            market: market_of(id).to_owned(),
+            reason,
+            retry_after: None,
+        }
+    }
+}
+
+/// What one input makes of a book.
+#[derive(Default)]
+pub(crate) struct Outcome {
+    /// These come out.
+    pub(crate) items: Vec<Item>,
+    /// And then the book needs a new beginning.
+    pub(crate) resync: bool,
+}
+
+/// What a book's transformer gives out.
+pub(crate) type Item = Result<BookEvent, DataError>;
+
+impl Outcome {
+    /// What comes out, once the new beginning of this subscription's book is asked for where it needs one.
+    pub(crate) fn asked_for(mut self, id: &SubscriptionId, requests: &Requests) -> Vec<Item> {
+        if self.resync && requests.send(request(id)).is_err() {
+            let reason = format!("no new beginning of the book {id} can be asked for");
+            self.items.push(Err(SocketError::Subscribe(reason).into()));
+        }
+        self.items
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn id() -> SubscriptionId {
+        SubscriptionId::from("orderbook.50|BTCUSDT")
+    }
+
+    #[test]
+    fn the_first_repetition_is_at_once_and_the_delay_doubles_from_then_on_as_often_as_is_allowed() {
+        let mut attempts = Attempts::new(8);
+        let now = Instant::now();
+        let mut delays = || attempts.next(&id(), now).map(|delay| delay.as_millis());
+        let first: Vec<_> = (0..8).map_while(|_| delays()).collect();
+        assert_eq!(first, [0, 0, 250, 500, 1_000, 2_000, 4_000, 8_000]);
+        assert_eq!(delays(), None);
+    }
+
+    #[test]
+    fn attempts_count_by_market_and_only_those_in_a_row() {
+        let mut attempts = Attempts::new(1);
+        let now = Instant::now();
+        assert!(attempts.next(&id(), now).is_some());
+        assert!(attempts.next(&id(), now + SETTLED_AFTER - SECOND).is_none());
+        let other = SubscriptionId::from("orderbook.50|ETHUSDT");
+        assert!(attempts.next(&other, now).is_some());
+        let later = now + 2 * SETTLED_AFTER;
+        assert!(attempts.next(&id(), later).is_some());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_new_subscription_is_due_after_its_time_unless_there_was_a_newer_one() {
+        let (outgoing, mut sent) = mpsc::channel(8);
+        let messages = vec![WsMessage::text("leave"), WsMessage::text("join")];
+        let resubscriber = Resubscriber {
+            exchange: ExchangeId::BybitSpot,
+            messages: [(id(), messages.clone())].into(),
+            outgoing: Outgoing::to(outgoing),
+            time_limit: 10 * SECOND,
+        };
+        let (requests, mut replies, task) = resubscriber.serve();
+        let task = tokio::spawn(task);
+        let began = Instant::now();
+        requests.send(request(&id())).unwrap();
+        for message in &messages {
+            assert_eq!(sent.recv().await.as_ref(), Some(message));
+        }
+        tokio::time::sleep(4 * SECOND).await;
+        requests.send(request(&id())).unwrap();
+        let due = replies.recv().await;
+        assert!(matches!(due, Some(Reply::Due(of)) if of == id()));
+        assert_eq!(began.elapsed().as_secs(), 14);
+        for _ in 2..SUBSCRIPTIONS_MAX {
+            requests.send(request(&id())).unwrap();
+            assert!(matches!(replies.recv().await, Some(Reply::Due(_))));
+        }
+        requests.send(request(&id())).unwrap();
+        let Some(Reply::GivenUp(error)) = replies.recv().await else {
+            panic!("expected that it is given up");
+        };
+        assert_eq!(
+            error.to_string(),
+            "bybit_spot: no order book snapshot of BTCUSDT: \
+             4 new subscriptions in a row did not bring it in order"
+        );
+        drop(requests);
+        task.await.unwrap();
+    }
+}
