@@ -10,7 +10,7 @@ from typing import Any, Final, Literal, TypeAlias
 
 from barter_cffi.testing.local_exchange import EXCHANGES, Fault, Kind
 
-Shows: TypeAlias = Literal["error", "reconnecting", "snapshot", "nothing"]
+Shows: TypeAlias = Literal["error", "reconnecting", "delayed", "snapshot", "nothing"]
 #: Seconds; a connection that opens within them on a busy machine, and a row that waits for them is not slow.
 SHORT_S: Final = 0.5
 
@@ -22,8 +22,8 @@ class Row:
     Attributes:
         fault: the local exchange's fault.
         acts: `opening`: when the connection is opened again after it was reset; `event`: with the next event.
-        shows: what the stream shows of it: `error`, one error item; `reconnecting`, a notice; `snapshot`, an error item
-            and then a new snapshot of the book; `nothing`.
+        shows: what the stream shows of it: `error`, one error item; `reconnecting`, a notice; `delayed`, an error item
+            before events flow again; `snapshot`, an error item and then a new snapshot of the book; `nothing`.
         says: a pattern that the error's message or a notice's reason matches.
         loses: whether the event with which it acts may be lost, as it is with its connection.
         books: what it shows of an order book, where it is about these and the server has any; it is made there then.
@@ -91,7 +91,7 @@ ROWS: Final[dict[str, Row]] = {
     "sequence-gap": Row(Fault.SEQUENCE_GAP, "event", "snapshot", books="snapshot"),
     "outdated-snapshot": Row(Fault.SNAPSHOT_OUTDATED, "opening", "reconnecting", books="reconnecting", snapshots=2),
     "snapshot-429": Row(
-        Fault.SNAPSHOT_STATUS, "opening", "reconnecting", "429", books="reconnecting", setting={"status": 429}
+        Fault.SNAPSHOT_STATUS, "opening", "delayed", "HTTP 429", books="delayed", setting={"status": 429}
     ),
     "clock-backwards": Row(Fault.CLOCK_BACKWARDS, "event", "nothing"),
 }

@@ -579,7 +579,8 @@ def test_a_bad_snapshot_is_a_connect_error_that_says_what_came_instead(
     words: list[str],
 ) -> None:
     exchange.set_fault(subscription.exchange, fault, **setting)
-    error = refused([[subscription]], options(exchange))
+    # What may pass is asked for again for so long; a longer wait that the exchange asks for is not begun.
+    error = refused([[subscription]], options(exchange, subscribe_timeout=0.5))
     assert type(error) is ConnectError
     assert error.status == "SNAPSHOT_FAILED"
     for word in (subscription.exchange, "BTCUSDT", *words):
@@ -591,7 +592,7 @@ def test_a_snapshot_from_an_address_where_nobody_listens_is_a_connect_error(
 ) -> None:
     websocket = exchange.endpoints["binance_spot"].websocket
     endpoint = Endpoint(websocket=websocket, rest=f"http://127.0.0.1:{closed_port()}")
-    error = refused([[BOOK]], StreamOptions(endpoints={"binance_spot": endpoint}))
+    error = refused([[BOOK]], StreamOptions(endpoints={"binance_spot": endpoint}, subscribe_timeout=0.5))
     assert type(error) is ConnectError
     assert "binance_spot" in str(error)
     assert "BTCUSDT" in str(error)

@@ -8,6 +8,7 @@ import contextlib
 import re
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -94,13 +95,13 @@ def cell(exchange: LocalExchange, fault: str, server: str) -> None:
         else:
             during = [event for _ in range(row.emits) for event in subject.emit(1)]
         witness.emit(2)
-        if shows == "reconnecting":
-            subject.until(Reconnecting, deadline, row.says)
+        if row.acts == "opening" or shows == "reconnecting":
+            subject.until(Reconnecting, deadline, row.says if shows == "reconnecting" else "")
             if row.times is None:
                 exchange.clear_faults(server)
             exchange.wait_until(lambda: exchange.fault_count(server, row.fault) - fired == (row.times or 1), BOUND_S)
             subject.subscribed(after=connection)
-        if subject.kind == "l2" and shows in ("reconnecting", "snapshot"):
+        if subject.kind == "l2" and shows in ("reconnecting", "delayed", "snapshot"):
             for more in reversed(range(row.snapshots)):
                 subject.until(BookSnapshotEvent, deadline)
                 subject.emit(min(1, more))  # what shows that the snapshot is not the right one
@@ -250,9 +251,18 @@ def check_reconnecting(subject: Subject, row: Row, during: list[Event], after: l
     nothing_more(subject.stream)
 
 
+def check_delayed(subject: Subject, row: Row, during: list[Event], after: list[Event]) -> None:
+    """The same, and one error item that says what it waits for."""
+    [error] = [item for item in subject.items if isinstance(item, DataError)]
+    assert re.search(row.says, str(error)), error
+    subject.items.remove(error)
+    check_reconnecting(subject, replace(row, says=""), during, after)
+
+
 CHECKS = {
     "error": check_error,
     "nothing": check_nothing,
     "snapshot": check_snapshot,
     "reconnecting": check_reconnecting,
+    "delayed": check_delayed,
 }

@@ -178,7 +178,9 @@ def fail_in_turn(exchange: LocalExchange, times: int) -> None:
                     failing, batch = "binance_spot", [KRAKEN, BOOK]
                     exchange.set_fault("binance_spot", Fault.SNAPSHOT_INVALID_JSON)
             with pytest.raises(BarterError):
-                init_dynamic_streams([batch], StreamOptions(endpoints=endpoints), timeout=timeout)
+                init_dynamic_streams(
+                    [batch], StreamOptions(endpoints=endpoints, subscribe_timeout=0.5), timeout=timeout
+                )
             exchange.clear_faults(failing)
 
 

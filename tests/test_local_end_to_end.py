@@ -4,9 +4,10 @@ what Python gets is compared with the exchange's own journal, field by field.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 from local_exchange_compare import (
@@ -49,6 +50,7 @@ from barter_cffi import Level as PyLevel
 from barter_cffi.testing import LocalExchange
 from barter_cffi.testing.local_exchange import (
     BestBidAsk,
+    BookSnapshot,
     BookUpdate,
     Fault,
     Kind,

@@ -289,6 +289,7 @@ const SOURCES: &[&str] = &[
     include_str!("refusals.rs"),
     include_str!("values.rs"),
     include_str!("../exchange/okx.rs"),
+    include_str!("../snapshot.rs"),
     include_str!("../exchange/tests.rs"),
     include_str!("../limits.rs"),
     include_str!("../weights.rs"),
