@@ -6,13 +6,14 @@ Data flows this way; each module begins with what it guarantees:
     support, markets                    what there is to ask for
     subscription, instrument, options   what is asked for
     streams                             init_dynamic_streams, DynamicStreams: open, select
-    stream                              MarketStream: recv, try_recv, recv_batch, for
+    stream, merge, source               MarketStream, merge: recv, try_recv, recv_batch, for, async for
     batch, record, layout               the library's records, and the one decoder
+    arrays, arrow                       batches as numpy arrays and Arrow record batches
     event, level, notice                what a stream carries
     metrics                             what streams have come to, also for Prometheus
     errors                              every exception, and which status raises it
     testing                             in-memory channels and a local exchange, for programs' tests
-    _ffi, _wait                         the library, and waits that Ctrl-C can end
+    _ffi, _wait, aio                    the library, waits that Ctrl-C can end, waits of coroutines
 """
 
 from barter_cffi._ffi import ffi, lib
@@ -46,11 +47,12 @@ from barter_cffi.event import (
 from barter_cffi.instrument import ExchangeId, FutureContract, Instrument, OptionContract
 from barter_cffi.level import Level, Levels
 from barter_cffi.markets import Market, markets
+from barter_cffi.merge import MergedStream, merge
 from barter_cffi.metrics import ConnectionMetrics, StreamMetrics, StreamsMetrics
 from barter_cffi.notice import Dropped, Notice, Reconnected, Reconnecting, Silent
 from barter_cffi.options import Endpoint, QueueOptions, ReconnectPolicy, StreamOptions
 from barter_cffi.stream import MarketStream
-from barter_cffi.streams import DynamicStreams, init_dynamic_streams
+from barter_cffi.streams import DynamicStreams, init_dynamic_streams, init_dynamic_streams_async
 from barter_cffi.subscription import SubKind, Subscription, subscriptions
 from barter_cffi.support import ExchangeSupport, support
 
@@ -86,6 +88,7 @@ __all__ = [
     "Market",
     "MarketEvent",
     "MarketStream",
+    "MergedStream",
     "Notice",
     "OptionContract",
     "OrderBookL1",
@@ -113,7 +116,9 @@ __all__ = [
     "TradeEvent",
     "__version__",
     "init_dynamic_streams",
+    "init_dynamic_streams_async",
     "markets",
+    "merge",
     "subscriptions",
     "support",
 ]

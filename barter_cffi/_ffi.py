@@ -13,7 +13,7 @@ import msgspec
 
 from barter_cffi.errors import BY_STATUS, FORKED, BarterError
 
-__all__ = ["NO_INSTRUMENT", "NO_TIME", "check", "constants", "ffi", "last_message", "lib", "text"]
+__all__ = ["NO_INSTRUMENT", "NO_TIME", "check", "constants", "ffi", "last_message", "lib", "ready_fd", "text"]
 
 _REBUILD = "build the package again: python3 build.py test in a clone, or reinstall the wheel"
 
@@ -52,6 +52,13 @@ def text(read: Callable[..., int], *args: Any) -> str:
         check(read(*args, buffer, cap, length))
         if length[0] < cap:
             return bytes(ffi.buffer(buffer, length[0])).decode()
+
+
+def ready_fd(duplicate: Callable[..., int], handle: Any) -> int:
+    """A descriptor of our own, to be closed by us, from `(handle, int *fd)` of the library."""
+    fd = ffi.new("int *")
+    check(duplicate(handle, fd))
+    return int(fd[0])
 
 
 def constants(prefix: str) -> dict[int, str]:

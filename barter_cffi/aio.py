@@ -21,19 +21,17 @@ from barter_cffi._wait import left_ns
 
 
 class Readiness:
-    """What the coroutines of a source wait with. `open_fd` gives a descriptor of our own that is readable when looking
-    would give something; it is closed with the last reference to this.
-    """
+    """What the coroutines of a source wait with: a descriptor, which is closed with the last reference to this."""
 
-    def __init__(self, open_fd: Callable[[], int]) -> None:
-        self._open_fd = open_fd
+    def __init__(self) -> None:
         self._fd: int | None = None
         self._places: dict[Any, _Place] = {}
 
-    async def wait(self, look: Callable[[object], int], deadline: int | None) -> int:
+    async def wait(self, look: Callable[[object], int], open_fd: Callable[[], int], deadline: int | None) -> int:
         """Looks until the status is not TIMEOUT, or the deadline is past; gives the last status.
 
-        `look` must not wait; it is given what `wake` is given when it was this look that found something.
+        `look` must not wait; it is given what `wake` is given when it was this look that found something. `open_fd`
+        gives a descriptor of our own that is readable when looking would give something.
         """
         status = look(None)
         left = left_ns(deadline)
@@ -48,23 +46,23 @@ class Readiness:
         try:
             with anyio.move_on_after(None if deadline is None else left / 1e9):
                 async with place.lock:
-                    return await self._watch(place, look)
+                    return await self._watch(place, look, open_fd)
             return int(lib.BARTER_TIMEOUT)
         finally:
             place.users -= 1
             if not place.users:
                 del self._places[loop]
 
-    def wake(self, turn: object) -> None:
-        """Something was received, and may have been left over by the one whose turn it was. From any thread."""
+    def wake(self, by: object) -> None:
+        """Something was received, and may have been left over by who received it. From any thread."""
         for place in list(self._places.values()):
-            if place is not turn:
+            if place is not by:
                 place.wake()
 
-    async def _watch(self, place: _Place, look: Callable[[object], int]) -> int:
+    async def _watch(self, place: _Place, look: Callable[[object], int], open_fd: Callable[[], int]) -> int:
         """Looks whenever the descriptor is readable or `wake` was called. Called by the one that has the place."""
         if self._fd is None:
-            self._fd = self._open_fd()
+            self._fd = open_fd()
         try:
             while True:
                 with anyio.CancelScope() as place.watching:

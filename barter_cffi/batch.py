@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 RowsName: TypeAlias = SubKindName | Literal["notices"]
 """What rows to take: events of a kind, or notices and errors."""
 
-EventT = TypeVar("EventT", bound=MarketEvent)
+EventT = TypeVar("EventT", bound=MarketEvent, covariant=True)
 
 CHUNK = 1_024
 """Records that are decoded in one go; more at once is slower."""

@@ -40,8 +40,8 @@ Taken: TypeAlias = "list[tuple[Source[Any], Batch[Any]]]"
 class Listener(Protocol):
     """Who wants to know that something was received that its receiver may have left over."""
 
-    def wake(self, turn: object) -> None:
-        """Called by any thread; `turn` is whose turn it was."""
+    def wake(self, by: object) -> None:
+        """Called by any thread; `by` is who received it, which may be the listener itself."""
 
 
 class Source(ABC, Generic[EventT]):
@@ -286,10 +286,10 @@ class Source(ABC, Generic[EventT]):
 
     # What all of them have in common
 
-    def _refill(self, deadline: int | None, turn: object = None) -> int:
+    def _refill(self, deadline: int | None, by: object = None) -> int:
         """As `_fetch`, and what was received is decoded and can be taken; another thread may be faster."""
         self._check_process()
-        status = self._fetch(deadline, CHUNK, turn)
+        status = self._fetch(deadline, CHUNK, by)
         if status == lib.BARTER_OK:
             self._open()
         return status
@@ -301,9 +301,12 @@ class Source(ABC, Generic[EventT]):
             self._open()
         return status
 
-    def _fetch(self, deadline: int | None, max_events: int, turn: object = None) -> int:
-        """OK when something was received and not yet taken, TIMEOUT when the deadline is past, CLOSED at the end."""
-        turn = turn or object()
+    def _fetch(self, deadline: int | None, max_events: int, by: object = None) -> int:
+        """OK when something was received and not yet taken, TIMEOUT when the deadline is past, CLOSED at the end.
+
+        `by` is the listener on whose behalf this is, which need not be told.
+        """
+        turn = object()
         try:
             with self._lock:
                 while True:
@@ -323,34 +326,40 @@ class Source(ABC, Generic[EventT]):
         finally:
             if self._turn is turn:
                 self._turn = None
-                self._pass_the_turn(turn)
+                self._pass_the_turn(by)
 
     async def _fetch_async(self, deadline: int | None, max_events: int) -> int:
         from barter_cffi import aio
 
         awaited = self._awaited
         if awaited is None:
-            awaited = aio.Readiness(self._ready_fd)
+            awaited = aio.Readiness()
             self._listen(awaited)
             self._awaited = awaited
-        return await awaited.wait(lambda turn: self._fetch(NOW, max_events, turn), deadline)
+        return await awaited.wait(lambda by: self._fetch(NOW, max_events, by), self._ready_fd, deadline)
 
     def _listen(self, listener: Listener) -> None:
         with self._lock:
             self._listeners = (*[one for one in self._listeners if one() is not None], weakref.ref(listener))
 
-    def _pass_the_turn(self, turn: object) -> None:
+    def _pass_the_turn(self, by: object) -> None:
         try:
             with self._lock:
                 self._received.notify_all()
+                left_over = self._there() == lib.BARTER_OK
         except BaseException:
             with self._lock:
                 self._received.notify_all()
+            self._tell(by)
             raise
+        if left_over:
+            self._tell(by)
+
+    def _tell(self, by: object) -> None:
         for reference in self._listeners:
             listener = reference()
             if listener is not None:
-                listener.wake(turn)
+                listener.wake(by)
 
     def _check(self, max_events: int) -> None:
         if isinstance(max_events, bool) or not isinstance(max_events, int):

@@ -10,7 +10,7 @@ from functools import partial
 from operator import length_hint
 from typing import Any, Literal, cast
 
-from barter_cffi._ffi import check, ffi, lib, text
+from barter_cffi._ffi import check, ffi, lib, ready_fd, text
 from barter_cffi._wait import wait
 from barter_cffi.batch import CHUNK, Batch, EventT
 from barter_cffi.errors import DataError
@@ -172,7 +172,7 @@ class MarketStream(Source[EventT]):
             batch = batch._part(0, max_events)
         return batch, NOTHING, waiting
 
-    def _give_back(self, batch: Batch[EventT]) -> None:
+    def _give_back(self, batch: Batch[Any]) -> None:
         """Puts a batch that its caller will not get in front of everything again."""
         with self._lock:
             items = [*self._unread]
@@ -181,6 +181,4 @@ class MarketStream(Source[EventT]):
         self._pass_the_turn(None)
 
     def _ready_fd(self) -> int:
-        fd = ffi.new("int *")
-        check(lib.barter_stream_ready_fd(self._handle, fd))
-        return int(fd[0])
+        return ready_fd(lib.barter_stream_ready_fd, self._handle)

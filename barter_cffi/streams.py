@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeAlias
 
 import msgspec
 
-from barter_cffi._ffi import check, ffi, lib, text
+from barter_cffi._ffi import check, ffi, lib, ready_fd, text
 from barter_cffi._json import json_bytes
 from barter_cffi._wait import deadline_after, wait
 from barter_cffi.errors import ArgumentError, InitTimeoutError, StreamClosedError
@@ -64,14 +64,33 @@ def init_dynamic_streams(
         ValueError, TypeError: an argument is not of its form.
     """
     deadline = None if timeout is None else deadline_after(timeout)
-    request = json_bytes({"batches": batches_json(batches), "options": options_json(options)})
     handle = ffi.new("barter_streams **")
     try:
-        check(lib.barter_streams_start(request, len(request), handle))
-        status = wait(partial(lib.barter_streams_wait, handle[0]), deadline)
-        if check(status) == lib.BARTER_TIMEOUT:
-            raise InitTimeoutError(f"not all connections were open within {timeout} s")
-        return DynamicStreams(handle[0])
+        _start(batches, options, handle)
+        return _opened(handle[0], wait(partial(lib.barter_streams_wait, handle[0]), deadline), timeout)
+    except BaseException:
+        lib.barter_streams_free(handle[0])
+        raise
+
+
+async def init_dynamic_streams_async(
+    batches: Iterable[AnySubscription | Iterable[AnySubscription]],
+    options: StreamOptions | None = None,
+    *,
+    timeout: float | None = 30.0,
+) -> DynamicStreams:
+    """As `init_dynamic_streams`, without blocking the event loop (asyncio, uvloop or trio). A cancelled call leaves
+    nothing open.
+    """
+    from barter_cffi import aio
+
+    deadline = None if timeout is None else deadline_after(timeout)
+    handle = ffi.new("barter_streams **")
+    try:
+        _start(batches, options, handle)
+        open_fd = partial(ready_fd, lib.barter_streams_ready_fd, handle[0])
+        status = await aio.Readiness().wait(lambda _: lib.barter_streams_wait(handle[0], 0), open_fd, deadline)
+        return _opened(handle[0], status, timeout)
     except BaseException:
         lib.barter_streams_free(handle[0])
         raise
@@ -177,6 +196,14 @@ class DynamicStreams:
     ) -> None:
         self.close()
 
+    async def __aenter__(self) -> DynamicStreams:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
     def __repr__(self) -> str:
         if self._closed:
             return "<DynamicStreams, closed>"
@@ -204,3 +231,16 @@ class DynamicStreams:
             stream.close()
             raise StreamClosedError("the set of streams was closed")
         return stream
+
+
+def _start(
+    batches: Iterable[AnySubscription | Iterable[AnySubscription]], options: StreamOptions | None, handle: Any
+) -> None:
+    request = json_bytes({"batches": batches_json(batches), "options": options_json(options)})
+    check(lib.barter_streams_start(request, len(request), handle))
+
+
+def _opened(handle: Any, status: int, timeout: float | None) -> DynamicStreams:
+    if check(status) == lib.BARTER_TIMEOUT:
+        raise InitTimeoutError(f"not all connections were open within {timeout} s")
+    return DynamicStreams(handle)
