@@ -31,6 +31,11 @@ BOUND_S = 60.0  # each takes about a second on a machine that does nothing else
 LINES: dict[str, tuple[str, int]] = {
     "first": (r"\S+ \S+ (buy|sell) [\d.e-]+ at [\d.]+", 20),
     "books": (r"\d+: [\d.]+ \| [\d.]+, spread [\d.]+, \d+ \+ \d+ levels", 50),
+    "arrays": (
+        r"\d+ trades, [\d.]+ of [\d.]+ bought by takers|book \d+: [\d.]+ bid, [\d.]+ asked|[\w:/]+: [\d.]+ traded",
+        23,
+    ),
+    "async_loop": (r"trade \w+ (buy|sell) [\d.e-]+ at [\d.]+|quote [\d.]+ \| [\d.]+", 50),
     "batches": (r"\d+ items, \d+ of them trades|\w+: [\d.]+ traded, at [\d.]+ on average", 4),
     "markets": (r"kraken has .*|\d+ markets against \w+|\w+/\w+: (buy|sell) [\d.e-]+ at [\d.]+", 22),
     "many": (r"\w+ (trades|l1): \d+ events", 6),
