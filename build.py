@@ -7,6 +7,7 @@ usage: python3 build.py COMMAND [ARGUMENTS]
   test [-- ARGS]    runs every test, Rust's and Python's; with ARGS only pytest, with these arguments
   lint              checks formatting, lints and types, and that the C header is current
   bench [ARGS]      runs the benchmarks; ARGS go to them (bench --quick is short)
+  soak [ARGS]       runs all exchanges against random faults and accounts for every event (soak --minutes 20 --seed 1)
   header [--check]  writes the C header from the Rust sources; with --check only says whether it is current
   wheel             builds a wheel into dist/
 
@@ -156,6 +157,12 @@ def bench(arguments: "list[str]") -> None:
     become(PYTHON, os.path.join(ROOT, "benches", "bench.py"), *arguments)
 
 
+def soak(arguments: "list[str]") -> None:
+    """Becomes the soak, whose exit status is 1 where something is not in order."""
+    prepare(Stages(4))
+    become(PYTHON, "-m", "barter_cffi.testing.soak", *arguments)
+
+
 def test(arguments: "list[str]") -> None:
     """Runs the tests; all of Rust's are run before Python's begin, and a failure of either fails the command."""
     chosen = arguments[1:] if arguments[:1] == ["--"] else arguments
@@ -232,7 +239,7 @@ def wheel(arguments: "list[str]") -> None:
     print("dist/%s: %.1f MB, tag %s" % (name, os.path.getsize(path) / 1e6, tag))
 
 
-COMMANDS = {"demo": demo, "test": test, "lint": lint, "bench": bench, "header": header, "wheel": wheel}
+COMMANDS = {"demo": demo, "test": test, "lint": lint, "bench": bench, "soak": soak, "header": header, "wheel": wheel}
 
 
 def none(arguments: "list[str]") -> None:

@@ -31,6 +31,7 @@ class Row:
         snapshots: how many snapshots of the book come before it is in order.
         markets: how many are subscribed to.
         times: how often it acts; None until it is cleared.
+        tls: whether it takes a local exchange that speaks TLS.
         setting: of the fault. options: of the streams.
     """
 
@@ -44,6 +45,7 @@ class Row:
     snapshots: int = 1
     markets: int = 1
     times: int | None = 1
+    tls: bool = False
     setting: Mapping[str, Any] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
 
@@ -60,6 +62,7 @@ ROWS: Final[dict[str, Row]] = {
         Fault.MUTE, "opening", "reconnecting", "no acknowledgement of", options={"subscribe_timeout": SHORT_S}
     ),
     "accept-and-kick": Row(Fault.CLOSE_AFTER_ACKNOWLEDGEMENT, "opening", "reconnecting", "close code 1001", times=2),
+    "tls-failure": Row(Fault.UNTRUSTED_CERTIFICATE, "opening", "reconnecting", "UnknownIssuer", tls=True),
     "upgrade-429": Row(Fault.REFUSE_UPGRADE, "opening", "reconnecting", "429", setting={"status": 429}),
     "upgrade-503": Row(Fault.REFUSE_UPGRADE, "opening", "reconnecting", "503", setting={"status": 503}),
     "slow-handshake": Row(

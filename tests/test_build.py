@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from building import ROOT, WHEELS, as_module, build, cargo_metadata
 
-COMMANDS = ("demo", "test", "lint", "bench", "header", "wheel")
+COMMANDS = ("demo", "test", "lint", "bench", "soak", "header", "wheel")
 BOUND_S = 30
 NO_NETWORK = {
     "CARGO_NET_OFFLINE": "true",

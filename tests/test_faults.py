@@ -44,34 +44,39 @@ pytestmark = pytest.mark.timeout(60)
 
 
 @pytest.fixture(scope="module")
-def exchange() -> Iterator[LocalExchange]:
-    """All servers, each on a port of its own and with two markets at least; nothing happens but what a test makes."""
+def exchanges() -> Iterator[dict[bool, LocalExchange]]:
+    """All servers, by whether they speak TLS, each on a port of its own and with two markets at least; nothing happens
+    there but what a test makes."""
     markets = {
         "gateio_perpetuals_btc": [market_of(base, "usd", "perpetual", lot="1") for base in ("btc", "eth")],
         "gateio_futures_btc": [market_of("btc", "usd", "future", expiry=day, lot="1") for day in EXPIRIES],
     }
-    with LocalExchange(autostart=False, depth=20, own_ports=True, markets=markets) as local:
+    plain, secure = (
+        LocalExchange(autostart=False, depth=20, own_ports=True, markets=markets, tls=tls) for tls in (False, True)
+    )
+    with plain, secure:
         in_memory([("kraken", "trades")])[0].close()  # makes what is made once
         sockets = descriptors()["socket"]
-        cell(local, "clean-close", "binance_spot")
+        cell(plain, "clean-close", "binance_spot")
+        cell(secure, "tls-failure", "binance_spot")
         assert eventually(lambda: descriptors()["socket"] == sockets, BOUND_S)
-        yield local
+        yield {False: plain, True: secure}
 
 
 def test_the_table_has_every_fault_for_every_server_but_the_cells_that_there_cannot_be() -> None:
     absent = {(fault, server) for fault, (reason, servers) in ABSENT.items() for server in servers if reason}
     assert len(SERVERS) == 15
-    assert len(ROWS) == 24
+    assert len(ROWS) == 25
     assert len(absent) == 1 + 4 + 11 + 13 + 13
-    assert len(CELLS) == len(set(CELLS)) == 24 * 15 - 42 == 318
+    assert len(CELLS) == len(set(CELLS)) == 25 * 15 - 42 == 333
     assert absent.isdisjoint(CELLS)
     assert all(cell in CELLS and reason for cell, (_, reason) in EXCEPTIONS.items())
 
 
 @pytest.mark.parametrize(("fault", "server"), CELLS, ids=[f"{fault}-{server}" for fault, server in CELLS])
-def test_a_fault_is_told_and_survived(exchange: LocalExchange, fault: str, server: str) -> None:
+def test_a_fault_is_told_and_survived(exchanges: dict[bool, LocalExchange], fault: str, server: str) -> None:
     before = descriptors(), threads()
-    cell(exchange, fault, server)
+    cell(exchanges[ROWS[fault].tls], fault, server)
     eventually(lambda: (descriptors(), threads()) == before, BOUND_S)
     assert (descriptors(), threads()) == before
 
@@ -81,7 +86,13 @@ def cell(exchange: LocalExchange, fault: str, server: str) -> None:
     row, shows = ROWS[fault], shown(fault, server)
     subject = Subject(exchange, server, kind(fault, server), row.markets)
     witness = Subject(exchange, "kraken" if server != "kraken" else "gateio_spot", "trades")
-    options = StreamOptions(endpoints=exchange.endpoints, reconnect=FAST, keepalive=0.5, **row.options)
+    options = StreamOptions(
+        endpoints=exchange.endpoints,
+        reconnect=FAST,
+        keepalive=0.5,
+        ca_file=exchange.ca_file if row.tls else None,
+        **row.options,
+    )
     with init_dynamic_streams([subject.batch, witness.batch], options) as streams:
         subject.begin(streams)
         witness.begin(streams)
@@ -221,6 +232,7 @@ def check_nothing(subject: Subject, row: Row, during: list[Event], after: list[E
 def check_snapshot(subject: Subject, row: Row, during: list[Event], after: list[Event]) -> None:
     """One error item, a snapshot and no update before it, and every event after it."""
     [at] = [at for at, item in enumerate(subject.items) if isinstance(item, BookSnapshotEvent)]
+    assert not any(isinstance(item, Notice) for item in subject.items), "the connection goes on"
     early, subject.items = subject.items[: at + 1], subject.items[at + 1 :]
     errors = [item for item in early if isinstance(item, DataError)]
     assert [error.variant for error in errors] == ["invalid_sequence"], early

@@ -47,7 +47,8 @@ class Subscription:
 
 
 @dataclass(frozen=True, slots=True)
-class _Ping:
+class _Control:
+    opcode: WSMsgType
     payload: bytes
 
 
@@ -81,7 +82,7 @@ class Connection:
     def __post_init__(self) -> None:
         loop = asyncio.get_running_loop()
         self._time = loop.time
-        self._outbox: deque[Outgoing | _Ping | _Close] = deque()
+        self._outbox: deque[Outgoing | _Control | _Close] = deque()
         self._filled = asyncio.Event()
         self._drained = asyncio.Event()
         self._messages: deque[float] = deque()
@@ -118,7 +119,12 @@ class Connection:
     def ping(self, payload: bytes) -> None:
         """Sends a WebSocket ping."""
         if not self.closing:
-            self._put(_Ping(payload))
+            self._put(_Control(WSMsgType.PING, payload))
+
+    def pong(self, payload: bytes) -> None:
+        """Sends a WebSocket pong."""
+        if not self.closing:
+            self._put(_Control(WSMsgType.PONG, payload))
 
     def close(self, code: int, reason: str = "") -> None:
         """Closes the WebSocket in order, after what already waits."""
@@ -127,8 +133,9 @@ class Connection:
             self.closing = True
 
     def abort(self) -> None:
-        """Resets the TCP connection without a WebSocket close."""
+        """Resets the TCP connection without a WebSocket close; what waits is not sent."""
         self.closing = True
+        self._outbox.clear()
         if self.transport is None or self.transport.is_closing():
             return
         raw: socket.socket | None = self.transport.get_extra_info("socket")
@@ -166,7 +173,7 @@ class Connection:
             self.closing = True
             self._drained.set()
 
-    async def _write(self, item: Outgoing | _Ping | _Close) -> bool:
+    async def _write(self, item: Outgoing | _Control | _Close) -> bool:
         """Writes one item; False where it ends the connection."""
         if isinstance(item, str):
             await self.websocket.send_str(item)
@@ -174,8 +181,8 @@ class Connection:
         elif isinstance(item, bytes):
             await self.websocket.send_frame(item, WSMsgType.BINARY)
             self.journal.frame_sent(self.exchange, len(item))
-        elif isinstance(item, _Ping):
-            await self.websocket.ping(item.payload)
+        elif isinstance(item, _Control):
+            await self.websocket.send_frame(item.payload, item.opcode)
             return True
         elif isinstance(item, _Close):
             await self.websocket.close(code=item.code, message=item.reason.encode())
@@ -189,7 +196,7 @@ class Connection:
         self.last_sent_at = self._time()
         return True
 
-    def _put(self, item: Outgoing | _Ping | _Close) -> None:
+    def _put(self, item: Outgoing | _Control | _Close) -> None:
         if self.stalled:
             return
         if len(self._outbox) >= MAX_WAITING_FRAMES:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final, Literal, TypeAlias
 
-Stage: TypeAlias = Literal["listen", "upgrade", "session", "subscribe", "snapshot", "events", "clock", "frame"]
+Stage: TypeAlias = Literal["listen", "tls", "upgrade", "session", "subscribe", "snapshot", "events", "clock", "frame"]
 
 
 class Ending(Enum):
@@ -42,6 +42,7 @@ class Fault(Enum):
     """One way in which an exchange misbehaves; `FAULTS` says what each does."""
 
     REFUSE_CONNECTIONS = "refuse-connections"
+    UNTRUSTED_CERTIFICATE = "untrusted-certificate"
     REFUSE_UPGRADE = "refuse-upgrade"
     SLOW_UPGRADE = "slow-upgrade"
     MUTE = "mute"
@@ -127,6 +128,9 @@ FAULTS: Final[dict[Fault, FaultRow]] = {
         "listen",
         "does not listen on the exchange's port until it is cleared (`own_ports`); it counts when it begins to, for "
         "who is refused only the operating system knows",
+    ),
+    Fault.UNTRUSTED_CERTIFICATE: FaultRow(
+        "tls", "shows a certificate of an authority that nobody trusts (`own_ports`, `tls`)"
     ),
     Fault.REFUSE_UPGRADE: FaultRow("upgrade", "answers the WebSocket upgrade with an HTTP error", needs_status=True),
     Fault.SLOW_UPGRADE: FaultRow("upgrade", "answers the WebSocket upgrade `delay_s` late", needs_delay=True),

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from typing import Final, Literal
+from functools import partial
+from typing import TYPE_CHECKING, Final, Literal
 
 from aiohttp import WSMessage, WSMsgType, web
 
@@ -21,6 +21,9 @@ from .exchanges.base import Reply
 from .faults import Fault, Faults
 from .journal import FrameReceived, Journal, RequestReceived
 from .listener import Listener
+
+if TYPE_CHECKING:
+    from .certificates import Certificates
 
 _CLOSE_TIMEOUT_S: Final = 0.3
 _STALLED_POLL_S: Final = 0.01
@@ -39,20 +42,20 @@ class Gateway:
         self.listeners: dict[str, Listener] = {}
 
     @asynccontextmanager
-    async def listening(
-        self, host: str, port: int, *, own_ports: bool, tls: ssl.SSLContext | None
-    ) -> AsyncIterator[int]:
+    async def listening(self, host: str, port: int, *, own_ports: bool, tls: Certificates | None) -> AsyncIterator[int]:
         """Serves while the context lasts; gives the port that all share. Leaving it ends every connection."""
         app = web.Application()
         app.router.add_route("*", "/{exchange}{path:(/.*)?}", self._handle)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=_CLOSE_TIMEOUT_S)
         await runner.setup()
         try:
-            site = web.TCPSite(runner, host, port, ssl_context=tls)
+            site = web.TCPSite(runner, host, port, ssl_context=None if tls is None else tls.context())
             await site.start()
             for name in self._exchanges if own_ports else ():
                 assert runner.server is not None, "it was set up"
-                self.listeners[name] = Listener(runner.server, host, tls)
+                untrusted = partial(self._takes, name, Fault.UNTRUSTED_CERTIFICATE)
+                context = None if tls is None else tls.context(untrusted)
+                self.listeners[name] = Listener(runner.server, host, context)
                 await self.listeners[name].listen()
             yield int(runner.addresses[0][1])
         finally:
@@ -90,6 +93,10 @@ class Gateway:
         """Sends a frame on each of an exchange's connections."""
         for connection in exchange.connections.values():
             connection.send_control(text)
+
+    def _takes(self, name: str, fault: Fault) -> bool:
+        with self._journal.lock:
+            return self._faults.take(name, fault) is not None
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         exchange = self._exchanges.get(request.match_info["exchange"])
@@ -166,7 +173,7 @@ class Gateway:
         tasks.append(asyncio.create_task(exchange.tend(connection)))
         try:
             async for message in connection.websocket:
-                await self._receive(exchange, connection, message)
+                self._receive(exchange, connection, message)
             while connection.stalled and connection.transport is not None and not connection.transport.is_closing():
                 await asyncio.sleep(_STALLED_POLL_S)  # its close is not answered
         finally:
@@ -179,7 +186,7 @@ class Gateway:
                 self._journal.connection_closed(exchange.name, connection.websocket.close_code)
             connection.ended.set()
 
-    async def _receive(self, exchange: Exchange, connection: Connection, message: WSMessage) -> None:
+    def _receive(self, exchange: Exchange, connection: Connection, message: WSMessage) -> None:
         if connection.stalled:
             return
         connection.last_received_at = connection.now
@@ -188,7 +195,7 @@ class Gateway:
             connection.close(1008, "Too many requests")
             return
         if message.type is WSMsgType.PING:
-            await connection.websocket.pong(message.data)
+            connection.pong(message.data)
         elif message.type is WSMsgType.PONG:
             connection.last_pong_at = connection.now
         elif message.type is WSMsgType.TEXT:

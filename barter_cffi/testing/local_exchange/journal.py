@@ -162,6 +162,17 @@ class Journal:
                 and (connection is None or connection in entry.connections)
             ]
 
+    def deliveries(self, exchange: str, kind: Kind) -> list[tuple[Event, tuple[int, ...]]]:
+        """The kept events in the order they were sent, each with the numbers of its connections."""
+        with self.lock:
+            return [(entry.event, entry.connections) for entry in self._events.get((exchange, kind), ())]
+
+    def forget(self) -> None:
+        """Drops what is kept of events, frames, requests and ends; the counts go on."""
+        with self.lock:
+            for kept in (self._events, self._frames, self._control, self._requests, self._close_codes):
+                kept.clear()
+
     def sent_count(self, exchange: str, kind: Kind) -> int:
         """How many events were sent since the start, the ones no longer kept included."""
         with self.lock:

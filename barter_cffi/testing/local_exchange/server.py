@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final, Literal, cast
 from .events import Event, Kind, Level
 from .exchanges import EXCHANGES, Exchange
 from .exchanges.base import Options
-from .faults import Fault, Faults, FaultSetting
+from .faults import FAULTS, Fault, Faults, FaultSetting
 from .gateway import Gateway
 from .journal import Journal
 from .market import Market
@@ -238,11 +238,14 @@ class LocalExchange(Server):
         what comes late. Raises `ValueError` for a setting the fault cannot have.
         """
         venue = self._exchange(exchange)
-        if fault is Fault.REFUSE_CONNECTIONS and not self._own_ports:
+        stage = FAULTS[fault].stage
+        if stage in ("listen", "tls") and not self._own_ports:
             raise ValueError(f"{fault.value} needs own_ports")
+        if stage == "tls" and not self._tls:
+            raise ValueError(f"{fault.value} needs tls")
         with self.journal.lock:
             self._faults.set(exchange, FaultSetting(fault, status, retry_after_s, delay_s, times))
-        if fault is Fault.REFUSE_CONNECTIONS:
+        if stage == "listen":
             self._thread.call(self._gateway.listen(venue, False), _CALL_TIMEOUT_S)
             with self.journal.lock:
                 self._faults.take(exchange, fault)
@@ -339,7 +342,8 @@ class LocalExchange(Server):
             if self._tls:
                 from .certificates import certificates
 
-                tls, self._ca_file = ends.enter_context(certificates(self._host))
+                tls = ends.enter_context(certificates(self._host))
+                self._ca_file = tls.ca_file
             listening = self._gateway.listening(self._host, self._port, own_ports=self._own_ports, tls=tls)
             async with listening as self._bound_port:
                 ready()

@@ -290,8 +290,8 @@ class Exchange(ABC):
 
 
 def _of_unknown_market(subscription: Subscription, frame: str) -> str:
-    """The frame as if it were of another market, by name and by number."""
+    """The frame as if it were of another market, by name and by number: no venue numbers a channel 1."""
     name, number = subscription.market.name, subscription.channel_id
     other = f"X{name}" if name[0] != "t" else f"tX{name[1:]}"
     changed = frame.replace(name, other)
-    return changed.replace(f"[{number},", f"[{number + 1},", 1) if number else changed
+    return changed.replace(f"[{number},", "[1,", 1) if number else changed
