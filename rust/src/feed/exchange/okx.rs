@@ -74,8 +74,10 @@ impl Venue for Okx {
                 reason: event.words(),
                 market: event.arg.map(|arg| arg.inst_id),
             },
-            "notice" => Meaning::Ending(event.words()),
-            "channel-conn-count" => Meaning::Control,
+            "notice" if event.code.as_ref().is_some_and(|code| code.0 == UPGRADE) => {
+                Meaning::Ending(event.words())
+            }
+            "notice" | "channel-conn-count" => Meaning::Control,
             _ => Meaning::Data,
         }
     }
@@ -83,6 +85,9 @@ impl Venue for Okx {
 
 /// The exchange ends a connection that carries nothing for 30 s: two pings may be late or lost.
 const PING_INTERVAL: Duration = Duration::from_secs(10);
+
+/// The code of the notice that the connection will end; others ask for nothing.
+const UPGRADE: &str = "64008";
 
 /// The answer to a `ping`, plain text.
 const PONG: &str = "pong";

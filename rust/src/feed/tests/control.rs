@@ -220,7 +220,8 @@ async fn pongs_of_bybit_are_neither_events_nor_errors() {
 #[tokio::test]
 async fn pongs_of_okx_and_the_count_of_connections_are_neither_events_nor_errors() {
     let count = json!({"event": "channel-conn-count", "channel": "trades", "connCount": "2", "connId": "a4d3ae55"});
-    is_control(ExchangeId::Okx, vec![json!("pong"), count]).await;
+    let notice = json!({"event": "notice", "code": "64000", "msg": "Of another matter.", "connId": "a4d3ae55"});
+    is_control(ExchangeId::Okx, vec![json!("pong"), count, notice]).await;
 }
 
 #[tokio::test]
