@@ -68,7 +68,7 @@ class DataError(BarterError, ValueError):
         sub_kind: the kind of the stream it came from, None where that is not known.
         variant: which of barter-data's errors it is: ``"socket"``, ``"invalid_sequence"``, ``"index"``,
             ``"snapshot_missing"``, ``"snapshot_invalid"``, ``"subscriptions_empty"``, ``"unsupported"``,
-            ``"unsupported_sub_kind"``.
+            ``"unsupported_sub_kind"``; or ours, ``"queue_full"``, behind which the stream ends.
         time_ns: when it was made, nanoseconds since the Unix epoch.
     """
 

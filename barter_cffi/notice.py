@@ -70,7 +70,7 @@ class Reconnected(Notice, msgspec.Struct, frozen=True, gc=False, tag_field="type
 
 
 class Dropped(Notice, msgspec.Struct, frozen=True, gc=False, tag_field="type", tag="dropped"):
-    """Events and errors were lost here, because the reader was slower than the exchange.
+    """Events and errors are missing here, because the reader was slower than the exchange.
 
     Attributes:
         count: exactly how many.
@@ -79,7 +79,7 @@ class Dropped(Notice, msgspec.Struct, frozen=True, gc=False, tag_field="type", t
         instrument: what they were about, None where about several.
         first_ns: the exchange's time of the first that was lost, nanoseconds since the Unix epoch.
         last_ns: the exchange's time of the last that was lost, nanoseconds since the Unix epoch.
-        reason: `"queue_full"`.
+        reason: `"queue_full"`, or `"conflated"` where something newer of the same instrument stands for them.
     """
 
     count: int

@@ -8,7 +8,7 @@ import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from barter_cffi.errors import ArgumentError
 from barter_cffi.instrument import ExchangeId
@@ -38,22 +38,39 @@ class Endpoint:
                 raise TypeError(f"Endpoint: paths cannot have {kind!r}: {path!r}")
 
 
+QueuePolicy: TypeAlias = Literal["drop_oldest", "drop_newest", "block", "conflate", "close"]
+"""What happens when a stream's queue is full."""
+
+
 @dataclass(frozen=True, slots=True)
 class QueueOptions:
-    """Bounds of each stream's queue, whichever is reached first.
+    """Bounds of a stream's queue, whichever is reached first, what happens then, and how its reader waits.
 
     Attributes:
         capacity: events and errors that may wait; 65,536 unless given.
         max_bytes: bytes that may wait; 64 MiB unless given.
-        policy: what happens when it is full: `"drop_oldest"`, which a `Dropped` notice reports.
+        policy: what happens when it is full. Whatever is lost, a `Dropped` with the exact count stands in its place,
+            and for order books a snapshot of the book as it is then.
+
+            - `"drop_oldest"` (unless given): the oldest go.
+            - `"drop_newest"`: what does not fit is refused.
+            - `"block"`: nothing more is read from the sockets until there is room. Nothing is lost as long as the
+              exchange waits. A single item may exceed `max_bytes`; up to 8,192 more wait outside the queue.
+            - `"conflate"`, for l1 and l2 only, also before it is full: the newest best bid and ask of an instrument
+              takes the place of the one that waits; order book events of an instrument become one snapshot of the book
+              as it is when it is read. What is replaced is counted by a `Dropped(reason="conflated")`.
+            - `"close"`: what waits is delivered, then a `DataError` of variant `"queue_full"`, then the stream ends.
+        spin: seconds that a waiting reader looks again and again before it sleeps, at most 1; 0 unless given. It takes
+            a core for that time, and wakes sooner.
     """
 
     capacity: int | None = None
     max_bytes: int | None = None
-    policy: Literal["drop_oldest"] | None = None
+    policy: QueuePolicy | None = None
+    spin: float | None = None
 
     def __post_init__(self) -> None:
-        _require(self, capacity=_WHOLE, max_bytes=_WHOLE, policy=_TEXT)
+        _require(self, capacity=_WHOLE, max_bytes=_WHOLE, policy=_TEXT, spin=_NUMBER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +128,7 @@ class StreamOptions:
         ca_file: PEM file of further authorities that TLS trusts, beside those of the system and of browsers.
         max_message_size: bytes of the longest WebSocket message that is read, 16 MiB unless given; a longer one ends
             its connection, and `Reconnecting` says so.
-        queue: bounds of each stream's queue.
+        queue: bounds and policy of each stream's queue; or of each kind's, of kinds that are not named the defaults.
         reconnect: when attempts to reconnect are made.
         keepalive: seconds between WebSocket pings on every connection; 15 unless given.
         keepalive_timeout: seconds without any frame, answers to pings included, after which a connection is dead and
@@ -134,7 +151,7 @@ class StreamOptions:
     proxy: str | Literal[False] | None = field(default=None, repr=False)
     ca_file: str | os.PathLike[str] | None = None
     max_message_size: int | None = None
-    queue: QueueOptions | None = None
+    queue: QueueOptions | Mapping[SubKindName, QueueOptions] | None = None
     reconnect: ReconnectPolicy | None = None
     keepalive: float | None = None
     keepalive_timeout: float | None = None
@@ -151,7 +168,7 @@ class StreamOptions:
             endpoints=(Mapping,),
             ca_file=(str, os.PathLike),
             max_message_size=_WHOLE,
-            queue=(QueueOptions,),
+            queue=(QueueOptions, Mapping),
             reconnect=(ReconnectPolicy,),
             keepalive=_NUMBER,
             keepalive_timeout=_NUMBER,
@@ -169,6 +186,9 @@ class StreamOptions:
         for exchange, endpoint in (self.endpoints or {}).items():
             if not isinstance(exchange, str) or not isinstance(endpoint, (str, Endpoint)):
                 raise TypeError(f"StreamOptions: endpoints cannot have {exchange!r}: {endpoint!r}")
+        for kind, queue in self.queue.items() if isinstance(self.queue, Mapping) else ():
+            if not isinstance(kind, str) or not isinstance(queue, QueueOptions):
+                raise TypeError(f"StreamOptions: queue cannot have {kind!r}: {queue!r}")
 
 
 def options_json(options: StreamOptions | None) -> dict[str, object]:
@@ -191,7 +211,10 @@ def options_json(options: StreamOptions | None) -> dict[str, object]:
         proxy=options.proxy,
         ca_file=None if options.ca_file is None else os.fsdecode(options.ca_file),
         max_message_size=options.max_message_size,
-        queue=_given(capacity=queue.capacity, max_bytes=queue.max_bytes, policy=queue.policy),
+        queue=_queue_json(queue) if isinstance(queue, QueueOptions) else None,
+        queues={str(SubKind(kind)): _queue_json(of) for kind, of in queue.items()}
+        if isinstance(queue, Mapping)
+        else None,
         reconnect=_given(
             initial_ms=_milliseconds("reconnect.initial", reconnect.initial),
             multiplier=_finite("reconnect.multiplier", reconnect.multiplier),
@@ -219,6 +242,16 @@ def _silence_json(silence: float | Mapping[SubKind | SubKindName, float] | None)
     if not isinstance(silence, Mapping):
         return _milliseconds("silence", silence)
     return {SubKind(kind).value: _milliseconds(f"silence.{kind}", seconds) for kind, seconds in silence.items()}
+
+
+def _queue_json(queue: QueueOptions) -> dict[str, object]:
+    spin = _finite("queue.spin", queue.spin)
+    return _given(
+        capacity=queue.capacity,
+        max_bytes=queue.max_bytes,
+        policy=queue.policy,
+        spin_us=None if spin is None else round(1_000_000 * spin),
+    )
 
 
 def _given(**values: object) -> dict[str, object]:

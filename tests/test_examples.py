@@ -41,6 +41,7 @@ LINES: dict[str, tuple[str, int]] = {
     "many": (r"\w+ (trades|l1): \d+ events", 6),
     "staying_connected": (r"silent: no trade of btc/usdt for [\d.]+ s|disconnected: .*|connected again: .*", 3),
     "metrics": (r"\d+ events, .* bytes received|\w+ (trades|l1) of [\w/]+: open, .*, last error: None", 4),
+    "slow_reader": (r"[\d.]+ \| [\d.]+|\d+ older ones were left out: conflated", 10),
     "testing_a_strategy": (r"(buy|sell) at [\d.]+", 10),
 }
 

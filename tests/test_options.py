@@ -27,6 +27,17 @@ def test_what_is_not_given_is_left_to_the_library() -> None:
     assert options_json(StreamOptions()) == {"endpoints": {}, "queue": {}, "reconnect": {}}
 
 
+def test_the_queues_of_each_kind_are_passed_by_their_short_names() -> None:
+    queues = {"order_books_l1": QueueOptions(policy="conflate"), "l2": QueueOptions(capacity=9)}
+    made = options_json(StreamOptions(queue=queues))  # type: ignore[arg-type]
+    assert made["queues"] == {"l1": {"policy": "conflate"}, "l2": {"capacity": 9}}
+    assert "queue" not in made
+    with pytest.raises(SubscriptionError, match="l3"):
+        options_json(StreamOptions(queue={"l3": QueueOptions()}))  # type: ignore[dict-item]
+    with pytest.raises(TypeError, match="queue cannot have 'l1': 5"):
+        StreamOptions(queue={"l1": 5})  # type: ignore[dict-item]
+
+
 def test_everything_given_is_passed_in_the_librarys_units(tmp_path: Path) -> None:
     authority = tmp_path / "authority.pem"
     trustme.CA().cert_pem.write_to_path(str(authority))
@@ -42,7 +53,7 @@ def test_everything_given_is_passed_in_the_librarys_units(tmp_path: Path) -> Non
         proxy="socks5h://127.0.0.1:1080",
         ca_file=authority,
         max_message_size=1 << 20,
-        queue=QueueOptions(capacity=10, max_bytes=4096, policy="drop_oldest"),
+        queue=QueueOptions(capacity=10, max_bytes=4096, policy="drop_oldest", spin=0.00005),
         reconnect=ReconnectPolicy(initial=0.25, multiplier=1.5, max=8, jitter=0.5, max_attempts=7, stable=20),
         keepalive=5,
         keepalive_timeout=7.5,
@@ -62,7 +73,7 @@ def test_everything_given_is_passed_in_the_librarys_units(tmp_path: Path) -> Non
         "proxy": "socks5h://127.0.0.1:1080",
         "ca_file": str(authority),
         "max_message_size": 1_048_576,
-        "queue": {"capacity": 10, "max_bytes": 4096, "policy": "drop_oldest"},
+        "queue": {"capacity": 10, "max_bytes": 4096, "policy": "drop_oldest", "spin_us": 50},
         "reconnect": {
             "initial_ms": 250,
             "multiplier": 1.5,

@@ -177,10 +177,12 @@ enum {
 /* `barter_notice.code` of `BARTER_EVENT_DROPPED`: why. */
 enum {
   /** The queue was full. */
-  BARTER_DROPPED_QUEUE_FULL = 1
+  BARTER_DROPPED_QUEUE_FULL = 1,
+  /** Something newer of the same instrument stands for them. */
+  BARTER_DROPPED_CONFLATED = 2
 };
 
-/* `barter_notice.code` of `BARTER_EVENT_ERROR`: upstream's `DataError` variants. */
+/* `barter_notice.code` of `BARTER_EVENT_ERROR`: upstream's `DataError` variants, and the library's own. */
 enum {
   /** An instrument could not be indexed. */
   BARTER_ERROR_INDEX = 1,
@@ -197,7 +199,9 @@ enum {
   /** The exchange does not offer the kind. */
   BARTER_ERROR_UNSUPPORTED = 7,
   /** An order book update does not follow the one before. */
-  BARTER_ERROR_INVALID_SEQUENCE = 8
+  BARTER_ERROR_INVALID_SEQUENCE = 8,
+  /** The queue was full and its policy is `close`: the stream ends here. */
+  BARTER_ERROR_QUEUE_FULL = 9
 };
 
 /** The markets of one exchange, as it lists them. Opaque: the pointer is a key and is never dereferenced. */

@@ -15,6 +15,7 @@ use barter_data::{
 use barter_instrument::{Side, exchange::ExchangeId, instrument::InstrumentIndex};
 use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
+use std::cmp::Ordering;
 
 /// `barter_event.kind` of market events and notices.
 pub mod kind {
@@ -632,6 +633,21 @@ impl BarterDecimal {
             decimal.set_sign_negative(self.negative != 0);
             decimal
         })
+    }
+}
+
+impl BarterDecimal {
+    /// Which of two numbers is less; 1.0 and 1.00 are equal.
+    pub fn compare(&self, other: &Self) -> Ordering {
+        if (self.scale, self.negative) != (other.scale, other.negative) {
+            return self.to_decimal().cmp(&other.to_decimal());
+        }
+        let order = self.mantissa().cmp(&other.mantissa());
+        if self.negative != 0 {
+            order.reverse()
+        } else {
+            order
+        }
     }
 }
 

@@ -172,11 +172,11 @@ fn not_live<T: Handled>(handle: u64) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing;
+    use crate::{options::QueueOptions, testing};
 
     #[test]
     fn a_handle_is_never_null_and_dies_with_its_removal_while_its_slot_is_used_again() {
-        let (set, injector) = testing::streams(&[], Default::default()).unwrap();
+        let (set, injector) = testing::streams(&[], QueueOptions::default()).unwrap();
         let first = insert(set.clone()).unwrap();
         assert_ne!(first, 0);
         assert!(Arc::ptr_eq(&get::<Streams>(first).unwrap(), &set));

@@ -29,8 +29,8 @@ pub struct StreamOptions {
     pub trust: Trust,
     /// The longest message that is read of a WebSocket, in bytes; a longer one ends its connection.
     pub max_message_size: usize,
-    /// Bounds of each stream's queue.
-    pub queue: QueueOptions,
+    /// Bounds and policies of the streams' queues.
+    pub queues: Queues,
     /// Delays between attempts to reconnect.
     pub reconnect: ReconnectPolicy,
     /// Pings of ours, and how long a connection may bring no frame.
@@ -71,9 +71,8 @@ pub struct Endpoint {
     pub paths: HashMap<SubKind, String>,
 }
 
-/// Bounds of a queue, whichever is reached first, and what happens then.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+/// Bounds of a queue, whichever is reached first, what happens then, and how its reader waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct QueueOptions {
     /// Events and errors, at least 1.
     pub capacity: usize,
@@ -81,6 +80,8 @@ pub struct QueueOptions {
     pub max_bytes: usize,
     /// What happens when the queue is full.
     pub policy: QueuePolicy,
+    /// How long a reader looks again and again before it sleeps.
+    pub spin: Duration,
 }
 
 impl Default for QueueOptions {
@@ -89,16 +90,84 @@ impl Default for QueueOptions {
             capacity: 65_536,
             max_bytes: 64 << 20,
             policy: QueuePolicy::DropOldest,
+            spin: Duration::ZERO,
         }
     }
 }
 
 /// What happens when a queue is full.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum QueuePolicy {
     /// The oldest chunk goes, and a `Dropped` notice stands in its place.
+    #[default]
     DropOldest,
+    /// What does not fit is refused, and a `Dropped` notice stands in its place.
+    DropNewest,
+    /// Nothing more is read from the sockets until there is room.
+    Block,
+    /// Also before it is full: the newest best bid and ask of an instrument takes the place of the one that waits, and
+    /// order book events become one snapshot. What is replaced is counted in a `Dropped` notice.
+    Conflate,
+    /// What waits is delivered, then an error that says why, then the stream ends.
+    Close,
+}
+
+impl QueuePolicy {
+    /// The name it has in the options.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::DropOldest => "drop_oldest",
+            Self::DropNewest => "drop_newest",
+            Self::Block => "block",
+            Self::Conflate => "conflate",
+            Self::Close => "close",
+        }
+    }
+}
+
+/// The options of each kind's queues.
+#[derive(Debug, Clone, Default)]
+pub struct Queues {
+    every: QueueOptions,
+    of: HashMap<SubKind, QueueOptions>,
+}
+
+impl Queues {
+    /// The options of the queues of a kind.
+    pub fn of(&self, kind: SubKind) -> QueueOptions {
+        self.of.get(&kind).copied().unwrap_or(self.every)
+    }
+
+    /// Refuses a policy that does not go with the kind of a stream there will be.
+    pub(crate) fn check(&self, kinds: impl IntoIterator<Item = SubKind>) -> Result<()> {
+        kinds
+            .into_iter()
+            .try_for_each(|kind| fits("queue", kind, self.of(kind).policy))
+    }
+}
+
+/// Conflation is only for what the newest of says all.
+fn fits(path: &str, kind: SubKind, policy: QueuePolicy) -> Result<()> {
+    if policy != QueuePolicy::Conflate || matches!(kind, SubKind::L1 | SubKind::L2) {
+        return Ok(());
+    }
+    Err(Error::new(
+        Status::InvalidOption,
+        format!(
+            "options.{path}.policy: conflate is for l1 and l2, of which the newest says all; every one of the {} counts",
+            kind.name()
+        ),
+    ))
+}
+
+impl From<QueueOptions> for Queues {
+    fn from(every: QueueOptions) -> Self {
+        Self {
+            every,
+            of: HashMap::new(),
+        }
+    }
 }
 
 /// How a connection is known to be alive: whatever frame comes, the pong to a ping included, says so.
@@ -173,7 +242,8 @@ pub(crate) struct Raw {
     proxy: Option<RawProxy>,
     ca_file: Option<String>,
     max_message_size: usize,
-    queue: QueueOptions,
+    queue: RawQueue,
+    queues: HashMap<String, RawQueue>,
     reconnect: RawReconnect,
     keepalive_ms: u64,
     keepalive_timeout_ms: Option<u64>,
@@ -192,7 +262,8 @@ impl Default for Raw {
             proxy: None,
             ca_file: None,
             max_message_size: 16 << 20,
-            queue: QueueOptions::default(),
+            queue: RawQueue::default(),
+            queues: HashMap::new(),
             reconnect: RawReconnect::default(),
             keepalive_ms: 15_000,
             keepalive_timeout_ms: None,
@@ -201,6 +272,15 @@ impl Default for Raw {
             snapshot_depth: None,
         }
     }
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct RawQueue {
+    capacity: Option<usize>,
+    max_bytes: Option<usize>,
+    policy: QueuePolicy,
+    spin_us: u64,
 }
 
 #[derive(Debug, Deserialize)]
@@ -282,27 +362,11 @@ impl Default for RawReconnect {
 }
 
 const MS_MAX: u64 = 86_400_000;
+const SPIN_US_MAX: u64 = 1_000_000;
 
 impl Raw {
     /// The options, every value within its range.
     pub(crate) fn checked(self) -> Result<StreamOptions> {
-        let QueueOptions {
-            capacity,
-            max_bytes,
-            ..
-        } = self.queue;
-        check(
-            "queue.capacity",
-            (1..=1 << 30).contains(&capacity),
-            capacity,
-            "from 1 to 1073741824 events",
-        )?;
-        check(
-            "queue.max_bytes",
-            (4096..=1 << 40).contains(&max_bytes),
-            max_bytes,
-            "from 4096 to 1099511627776 bytes",
-        )?;
         check(
             "max_message_size",
             (1024..=1 << 30).contains(&self.max_message_size),
@@ -335,7 +399,14 @@ impl Raw {
                 None => Trust::default(),
             },
             max_message_size: self.max_message_size,
-            queue: self.queue,
+            queues: Queues {
+                every: self.queue.checked("queue")?,
+                of: self
+                    .queues
+                    .into_iter()
+                    .map(queue_of)
+                    .collect::<Result<_>>()?,
+            },
             reconnect: self.reconnect.checked()?,
             keepalive: keepalive(self.keepalive_ms, self.keepalive_timeout_ms)?,
             silence: SilenceOptions {
@@ -426,6 +497,47 @@ fn ms(path: &str, value: u64) -> Result<Duration> {
         "from 1 to 86400000 ms",
     )?;
     Ok(Duration::from_millis(value))
+}
+
+impl RawQueue {
+    fn checked(self, path: &str) -> Result<QueueOptions> {
+        let default = QueueOptions::default();
+        let capacity = self.capacity.unwrap_or(default.capacity);
+        let max_bytes = self.max_bytes.unwrap_or(default.max_bytes);
+        check(
+            &format!("{path}.capacity"),
+            (1..=1 << 30).contains(&capacity),
+            capacity,
+            "from 1 to 1073741824 events",
+        )?;
+        check(
+            &format!("{path}.max_bytes"),
+            (4096..=1 << 40).contains(&max_bytes),
+            max_bytes,
+            "from 4096 to 1099511627776 bytes",
+        )?;
+        check(
+            &format!("{path}.spin_us"),
+            self.spin_us <= SPIN_US_MAX,
+            self.spin_us,
+            "from 0 to 1000000 microseconds",
+        )?;
+        Ok(QueueOptions {
+            capacity,
+            max_bytes,
+            policy: self.policy,
+            spin: Duration::from_micros(self.spin_us),
+        })
+    }
+}
+
+fn queue_of((kind, raw): (String, RawQueue)) -> Result<(SubKind, QueueOptions)> {
+    let path = format!("queues.{kind}");
+    let kind = SubKind::named(&kind)
+        .map_err(|error| Error::new(error.status, format!("options.{path}: {error}")))?;
+    let options = raw.checked(&path)?;
+    fits(&path, kind, options.policy)?;
+    Ok((kind, options))
 }
 
 fn check(path: &str, holds: bool, value: impl std::fmt::Display, range: &str) -> Result<()> {

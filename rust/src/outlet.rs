@@ -20,7 +20,7 @@ use std::{
     collections::VecDeque,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 use tokio::sync::{Notify, mpsc};
@@ -76,6 +76,8 @@ pub(crate) struct Gate {
     notes: Mutex<VecDeque<Note>>,
     sent: AtomicU64,
     taken: AtomicU64,
+    /// Whether the pump waits for room in its queue.
+    held: AtomicBool,
     moved: Notify,
 }
 
@@ -83,6 +85,12 @@ impl Gate {
     /// The pump has put `items` into the queue.
     pub(crate) fn took(&self, items: u64) {
         self.taken.fetch_add(items, Ordering::AcqRel);
+        self.moved.notify_waiters();
+    }
+
+    /// Whether the pump waits for room in its queue from now on.
+    pub(crate) fn hold(&self, held: bool) {
+        self.held.store(held, Ordering::Release);
         self.moved.notify_waiters();
     }
 
@@ -97,12 +105,13 @@ impl Gate {
         sent.saturating_sub(self.taken.load(Ordering::Acquire))
     }
 
-    /// Waits until at most `left` of the items sent so far wait for the pump.
-    async fn until_waiting(&self, left: u64) {
+    /// Waits until at most `left` of the items sent so far wait for the pump; or, with `or_held`, wait with it.
+    async fn until_waiting(&self, left: u64, or_held: bool) {
         let sent = self.sent.load(Ordering::Acquire);
         loop {
             let moved = self.moved.notified();
-            if sent.saturating_sub(self.taken.load(Ordering::Acquire)) <= left {
+            let waiting = sent.saturating_sub(self.taken.load(Ordering::Acquire));
+            if waiting <= left || (or_held && self.held.load(Ordering::Acquire)) {
                 return;
             }
             moved.await;
@@ -165,7 +174,13 @@ impl<K> Outlet<K> {
             Err(error) => self.meter.error(&error.to_string()),
         }
         self.send(Event::Item(item))?;
-        self.until_waiting(WAITING_MAX).await
+        self.until_waiting(WAITING_MAX, false).await
+    }
+
+    /// Whether [`Self::item`] waits now: the far side is not read because the reader here is slow, which is no silence
+    /// of the exchange's.
+    pub fn held_up(&self) -> bool {
+        self.gate.waiting() > WAITING_MAX
     }
 
     /// Says that a connection broke.
@@ -194,18 +209,18 @@ impl<K> Outlet<K> {
         self.tx.send(item).map_err(|_| OutletClosed)
     }
 
-    /// Waits until the pump has dealt with everything sent so far, or is gone.
+    /// Waits until the pump has dealt with everything sent so far, or waits itself for room in its queue, or is gone.
     pub(crate) async fn taken(&self) -> Result<(), OutletClosed> {
-        self.until_waiting(0).await
+        self.until_waiting(0, true).await
     }
 
-    async fn until_waiting(&self, left: u64) -> Result<(), OutletClosed> {
+    async fn until_waiting(&self, left: u64, or_held: bool) -> Result<(), OutletClosed> {
         if self.gate.waiting() <= left {
             return Ok(());
         }
         tokio::select! {
             biased;
-            () = self.gate.until_waiting(left) => Ok(()),
+            () = self.gate.until_waiting(left, or_held) => Ok(()),
             () = self.tx.closed() => Err(OutletClosed),
         }
     }

@@ -4,7 +4,7 @@
 use crate::{
     event::{self, Notice, Record, kind},
     outlet::{Gate, Note},
-    queue::{KeptBook, Queue},
+    queue::{KeptBook, Queue, State},
     subscription::SubKind,
 };
 use barter_data::{
@@ -51,24 +51,77 @@ pub(crate) async fn pump<K>(
     let ending = Ending(target);
     let mut batch = Vec::with_capacity(ITEMS_MAX);
     loop {
-        let taken = items.recv_many(&mut batch, ITEMS_MAX).await;
-        if taken == 0 {
+        if items.recv_many(&mut batch, ITEMS_MAX).await == 0 {
             return;
         }
-        ending.0.lock().push(|queue| {
-            for item in batch.drain(..) {
-                match item {
-                    Event::Item(Ok(event)) => queue.event(&event),
-                    Event::Item(Err(error)) => {
-                        queue.error(&error_notice(exchange, sub_kind, &error))
+        let mut left = batch.drain(..);
+        loop {
+            let before = left.len();
+            let mut overflowed = false;
+            let (queue, room, open);
+            {
+                let target = ending.0.lock();
+                queue = target.clone();
+                room = queue.room().notified();
+                open = target.push(|queue| {
+                    while !queue.held()
+                        && let Some(item) = left.next()
+                    {
+                        push_item(queue, exchange, sub_kind, item, &gate);
                     }
-                    Event::Reconnecting(origin) => {
-                        queue.notice(&marker_notice(origin, sub_kind, gate.note()));
-                    }
+                    overflowed = queue.overflowed();
+                });
+            }
+            gate.took((before - left.len()) as u64);
+            match left.len() {
+                _ if !open => return,
+                _ if overflowed => return refuse_rest(exchange, sub_kind, items, &gate, &ending.0),
+                0 => break,
+                _ => {
+                    gate.hold(true);
+                    room.await;
+                    gate.hold(false);
                 }
             }
+        }
+    }
+}
+
+/// Pushes what is on its way into a queue that has closed itself, which counts it.
+fn refuse_rest<K: Record + KeptBook>(
+    exchange: ExchangeId,
+    sub_kind: SubKind,
+    mut items: UnboundedReceiver<MarketStreamResult<InstrumentIndex, K>>,
+    gate: &Gate,
+    target: &Target,
+) {
+    // What is there, and what came until nothing could any more.
+    for _ in 0..2 {
+        let mut taken = 0;
+        target.lock().push(|queue| {
+            while let Ok(item) = items.try_recv() {
+                push_item(queue, exchange, sub_kind, item, gate);
+                taken += 1;
+            }
         });
-        gate.took(taken as u64);
+        gate.took(taken);
+        items.close();
+    }
+}
+
+fn push_item<K: Record + KeptBook>(
+    queue: &mut State,
+    exchange: ExchangeId,
+    sub_kind: SubKind,
+    item: MarketStreamResult<InstrumentIndex, K>,
+    gate: &Gate,
+) {
+    match item {
+        Event::Item(Ok(event)) => queue.event(&event),
+        Event::Item(Err(error)) => queue.error(&error_notice(exchange, sub_kind, &error)),
+        Event::Reconnecting(origin) => {
+            queue.notice(&marker_notice(origin, sub_kind, gate.note()));
+        }
     }
 }
 

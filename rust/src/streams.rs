@@ -5,7 +5,7 @@ use crate::{
     feed::{self, FeedError},
     instrument::Instruments,
     metrics::{Meter, SetMetrics},
-    options::{QueueOptions, Start, StreamOptions},
+    options::{QueuePolicy, Queues, Start, StreamOptions},
     outlet::{AnyOutlet, Gate, Outlet},
     platform::ReadySignal,
     pump::{Source, pump},
@@ -67,6 +67,9 @@ impl Streams {
             options,
             connections,
         } = parse_request(json, &instruments)?;
+        options
+            .queues
+            .check(connections.iter().map(|plan| plan.kind))?;
         let runtime = runtime::handle()?;
         let keys = connections.iter().map(|plan| (plan.kind, plan.exchange));
         let Channels {
@@ -74,7 +77,7 @@ impl Streams {
             gates,
             outlets,
         } = Channels::new(keys);
-        let mut sources = pumps(dynamic, &gates, options.queue, &runtime);
+        let mut sources = pumps(dynamic, &gates, &options.queues, &runtime);
         let (opened, outcomes) = mpsc::unbounded_channel();
         let (options, total) = (Arc::new(options), connections.len());
         for plan in connections {
@@ -98,18 +101,19 @@ impl Streams {
     pub fn from_dynamic(
         dynamic: DynamicStreams<InstrumentIndex>,
         instruments: Arc<Instruments>,
-        options: QueueOptions,
+        options: impl Into<Queues>,
     ) -> Result<Arc<Self>> {
-        Self::from_channels(dynamic, &HashMap::new(), instruments, options)
+        Self::from_channels(dynamic, &HashMap::new(), instruments, &options.into())
     }
 
     pub(crate) fn from_channels(
         dynamic: DynamicStreams<InstrumentIndex>,
         gates: &HashMap<SourceKey, Arc<Gate>>,
         instruments: Arc<Instruments>,
-        options: QueueOptions,
+        options: &Queues,
     ) -> Result<Arc<Self>> {
         let sources = pumps(dynamic, gates, options, &runtime::handle()?);
+        options.check(sources.keys().map(|(kind, _)| *kind))?;
         Ok(Arc::new(Self::with_sources(
             sources,
             instruments,
@@ -195,6 +199,10 @@ impl Streams {
             .partition(|(key, _)| wanted(key));
         let selected: BTreeMap<_, _> = selected;
         state.queues = left;
+        if let Err(error) = mergeable(&selected) {
+            state.queues.extend(selected);
+            return Err(error);
+        }
         let queues: Vec<_> = selected.into_values().collect();
         let queue = match queues.as_slice() {
             [] => return Ok(None),
@@ -278,6 +286,34 @@ impl Drop for Streams {
     fn drop(&mut self) {
         self.close();
     }
+}
+
+/// Whether these streams can be one: all have one policy, and what is conflated is of one kind.
+fn mergeable(selected: &BTreeMap<SourceKey, Arc<Queue>>) -> Result<()> {
+    let policies = selected
+        .iter()
+        .map(|((kind, _), queue)| (*kind, queue.options().policy));
+    let policies: BTreeSet<_> = policies.collect();
+    let Some((kind, policy)) = policies.first() else {
+        return Ok(());
+    };
+    let wrong = policies
+        .iter()
+        .find(|(other, of)| of != policy || (other != kind && *of == QueuePolicy::Conflate));
+    let Some((other, of)) = wrong else {
+        return Ok(());
+    };
+    let rule = "streams that are merged have one policy, and conflate is for one kind at a time";
+    Err(Error::new(
+        Status::InvalidOption,
+        format!(
+            "{} ({}) and {} ({}): {rule}",
+            kind.name(),
+            policy.name(),
+            other.name(),
+            of.name()
+        ),
+    ))
 }
 
 fn closed() -> Error {
@@ -388,7 +424,7 @@ impl Channels {
 fn pumps(
     dynamic: DynamicStreams<InstrumentIndex>,
     gates: &HashMap<SourceKey, Arc<Gate>>,
-    options: QueueOptions,
+    options: &Queues,
     runtime: &Handle,
 ) -> BTreeMap<SourceKey, (Arc<Queue>, Source)> {
     let mut sources = BTreeMap::new();
@@ -428,7 +464,7 @@ fn spawn_pumps<K>(
         ),
     >,
     gates: &HashMap<SourceKey, Arc<Gate>>,
-    options: QueueOptions,
+    options: &Queues,
     runtime: &Handle,
     sources: &mut BTreeMap<SourceKey, (Arc<Queue>, Source)>,
 ) where
@@ -436,7 +472,7 @@ fn spawn_pumps<K>(
 {
     for (exchange, stream) in streams {
         let key = (kind, exchange);
-        let queue = Arc::new(Queue::new(options));
+        let queue = Arc::new(Queue::new(options.of(kind)));
         let mut source = Source {
             target: Arc::new(Mutex::new(queue.clone())),
             tasks: JoinSet::new(),

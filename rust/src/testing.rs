@@ -16,7 +16,7 @@
 
 use crate::{
     instrument::Instruments,
-    options::QueueOptions,
+    options::Queues,
     outlet::{AnyOutlet, Outlet, OutletClosed, ReconnectedNote, ReconnectingNote},
     runtime,
     status::{Error, Result, Status},
@@ -47,11 +47,11 @@ pub fn in_memory(sources: &[(ExchangeId, SubKind)]) -> (DynamicStreams<Instrumen
 /// A set of streams whose producer is the injector.
 pub fn streams(
     sources: &[(ExchangeId, SubKind)],
-    options: QueueOptions,
+    options: impl Into<Queues>,
 ) -> Result<(Arc<Streams>, Arc<Injector>)> {
     let (Channels { dynamic, gates, .. }, injector) = channels(sources);
     let instruments = injector.instruments.clone();
-    let streams = Streams::from_channels(dynamic, &gates, instruments, options)?;
+    let streams = Streams::from_channels(dynamic, &gates, instruments, &options.into())?;
     Ok((streams, Arc::new(injector)))
 }
 

@@ -4,7 +4,7 @@
 use barter_cffi::{
     event::{Records, push_event},
     instrument::Instruments,
-    options::{QueueOptions, StreamOptions},
+    options::QueueOptions,
     queue::Received,
     streams::Streams,
     subscription::SubKind,
@@ -95,11 +95,10 @@ fn record(criterion: &mut Criterion) {
 }
 
 fn queue(criterion: &mut Criterion) {
-    let options = StreamOptions::default();
     let queue = QueueOptions {
         capacity: 2 * EVENTS as usize,
         max_bytes: 1 << 30,
-        ..options.queue
+        ..QueueOptions::default()
     };
     let mut group = criterion.benchmark_group("channel to reader");
     group

@@ -118,8 +118,10 @@ pub const BARTER_FLAG_RECOVERED: i32 = 32;
 // `barter_notice.code` of `BARTER_EVENT_DROPPED`: why.
 /// The queue was full.
 pub const BARTER_DROPPED_QUEUE_FULL: i32 = 1;
+/// Something newer of the same instrument stands for them.
+pub const BARTER_DROPPED_CONFLATED: i32 = 2;
 
-// `barter_notice.code` of `BARTER_EVENT_ERROR`: upstream's `DataError` variants.
+// `barter_notice.code` of `BARTER_EVENT_ERROR`: upstream's `DataError` variants, and the library's own.
 /// An instrument could not be indexed.
 pub const BARTER_ERROR_INDEX: i32 = 1;
 /// There were no subscriptions.
@@ -136,6 +138,8 @@ pub const BARTER_ERROR_SOCKET: i32 = 6;
 pub const BARTER_ERROR_UNSUPPORTED: i32 = 7;
 /// An order book update does not follow the one before.
 pub const BARTER_ERROR_INVALID_SEQUENCE: i32 = 8;
+/// The queue was full and its policy is `close`: the stream ends here.
+pub const BARTER_ERROR_QUEUE_FULL: i32 = 9;
 
 #[cfg(test)]
 mod tests {

@@ -75,7 +75,7 @@ pub unsafe extern "C" fn barter_test_streams(
             .iter()
             .map(|(exchange, kind)| Ok((exchange::named(exchange)?, SubKind::named(kind)?)))
             .collect::<Result<Vec<_>>>()?;
-        let (set, producer) = testing::streams(&sources, options.queue)?;
+        let (set, producer) = testing::streams(&sources, options.queues)?;
         // SAFETY: as above.
         unsafe {
             put(streams, "streams", streams::insert(set)?)?;

@@ -1,18 +1,18 @@
-//! The order books a queue keeps beside it, so that after a loss the reader gets a snapshot instead of updates
-//! that no longer fit. Upstream's `OrderBook` does the keeping.
+//! The order books a queue keeps beside it, so that after a loss the reader gets a snapshot instead of updates that no
+//! longer fit. What is folded into a book is what has left the queue, read or lost: a book costs the pump nothing.
 
+use super::book::Book;
 use crate::{
-    event::{BarterEvent, instrument_number},
+    event::{BarterEvent, Records, instrument_number, kind},
     feed::exchange,
 };
-use barter_data::{books::OrderBook, event::MarketEvent, subscription::book::OrderBookEvent};
-use barter_instrument::{exchange::ExchangeId, instrument::InstrumentIndex};
-use chrono::{DateTime, Utc};
-use std::collections::HashMap;
+use barter_data::event::MarketEvent;
+use barter_instrument::instrument::InstrumentIndex;
+use std::{collections::BTreeMap, ops::Range};
 
 /// One book: exchange number and instrument.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct BookKey(u16, u32);
+pub(crate) struct BookKey(pub(crate) u16, pub(crate) u32);
 
 impl BookKey {
     pub(super) fn of<K>(event: &MarketEvent<InstrumentIndex, K>) -> Self {
@@ -27,50 +27,29 @@ impl BookKey {
     }
 }
 
-struct Kept {
-    exchange: ExchangeId,
-    instrument: InstrumentIndex,
-    time_exchange: DateTime<Utc>,
-    time_received: DateTime<Utc>,
-    book: OrderBook,
-}
-
-/// Every book that the queue has seen.
+/// Every book of a queue.
 #[derive(Default)]
-pub(super) struct Books(HashMap<BookKey, Kept>);
+pub(super) struct Books(BTreeMap<BookKey, Book>);
 
 impl Books {
-    /// Applies an event to its book.
-    pub(super) fn update<K>(
+    /// Takes in records, in their order, as far as they are events of books that are `wanted`.
+    pub(super) fn fold(
         &mut self,
-        key: BookKey,
-        event: &MarketEvent<InstrumentIndex, K>,
-        change: &OrderBookEvent,
+        records: &Records,
+        range: Range<usize>,
+        wanted: impl Fn(BookKey) -> bool,
     ) {
-        let kept = self.0.entry(key).or_insert_with(|| Kept {
-            exchange: event.exchange,
-            instrument: event.instrument,
-            time_exchange: event.time_exchange,
-            time_received: event.time_received,
-            book: OrderBook::default(),
-        });
-        kept.time_exchange = event.time_exchange;
-        kept.time_received = event.time_received;
-        kept.book.update(change);
+        for event in &records.events[range] {
+            let key = BookKey::of_record(event);
+            if event.kind == kind::BOOK && wanted(key) {
+                self.0.entry(key).or_default().apply(records, event);
+            }
+        }
     }
 
-    /// The book as it is now, as an event.
-    pub(super) fn snapshot(
-        &self,
-        key: BookKey,
-    ) -> Option<MarketEvent<InstrumentIndex, OrderBookEvent>> {
-        self.0.get(&key).map(|kept| MarketEvent {
-            time_exchange: kept.time_exchange,
-            time_received: kept.time_received,
-            exchange: kept.exchange,
-            instrument: kept.instrument,
-            kind: OrderBookEvent::Snapshot(kept.book.clone()),
-        })
+    /// A book, `None` where none is known.
+    pub(super) fn get(&self, key: BookKey) -> Option<&Book> {
+        self.0.get(&key)
     }
 
     /// Takes over another queue's books.

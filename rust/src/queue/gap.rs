@@ -3,22 +3,29 @@
 
 use super::books::BookKey;
 use crate::{
+    abi::constants::{BARTER_DROPPED_CONFLATED, BARTER_DROPPED_QUEUE_FULL},
     event::{BarterEvent, BarterNotice, NO_INSTRUMENT, NO_TIME, Notice, Records, flag, kind},
     feed::exchange,
 };
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
-/// `BARTER_DROPPED_QUEUE_FULL`: the queue was full.
-const QUEUE_FULL: u16 = 1;
+/// Why something was lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Why {
+    /// The queue was full.
+    Full = BARTER_DROPPED_QUEUE_FULL as isize,
+    /// Something newer of its instrument stands for it.
+    Conflated = BARTER_DROPPED_CONFLATED as isize,
+}
 
-/// The losses in front of a queue's oldest chunk.
+/// The losses at one end of a queue.
 #[derive(Default)]
 pub(super) struct Gap {
-    /// Of what left the queue unread.
+    /// Of what left the queue unread, and what is told with it.
     notices: Vec<Notice>,
     /// Of what never got in: younger than all that waits.
     refused: Vec<Notice>,
-    books: BTreeSet<BookKey>,
+    books: BTreeMap<BookKey, Why>,
 }
 
 impl Gap {
@@ -30,21 +37,45 @@ impl Gap {
         !self.books.is_empty()
     }
 
-    pub(super) fn has_book(&self, key: BookKey) -> bool {
-        self.books.contains(&key)
+    /// Why a book missed something, `None` where it did not.
+    pub(super) fn book(&self, key: BookKey) -> Option<Why> {
+        self.books.get(&key).copied()
     }
 
-    /// The books that missed something, and what has to be told, in order.
-    pub(super) fn told(mut self) -> (BTreeSet<BookKey>, Vec<Notice>) {
+    /// A book misses something from now on.
+    pub(super) fn add_book(&mut self, key: BookKey, why: Why) {
+        self.books.entry(key).or_insert(why);
+    }
+
+    /// The books that missed something.
+    pub(super) fn books(&self) -> impl Iterator<Item = BookKey> {
+        self.books.keys().copied()
+    }
+
+    /// What has to be told, in order.
+    pub(super) fn told(mut self) -> Vec<Notice> {
         for notice in self.refused {
             keep(&mut self.notices, notice);
         }
-        (self.books, self.notices)
+        self.notices
+    }
+
+    /// How many notices there are to be told at the most, and their bytes of text.
+    pub(super) fn size(&self) -> (usize, usize) {
+        let all = self.notices.iter().chain(&self.refused);
+        all.fold((0, 0), |(count, text), notice| {
+            (count + 1, text + notice.text_bytes())
+        })
+    }
+
+    /// Puts a notice behind what is to be told, merged with one that it goes with.
+    pub(super) fn add(&mut self, notice: Notice) {
+        keep(&mut self.notices, notice);
     }
 
     /// Takes in a record that is leaving the queue unread; how many lost events and errors that is.
-    pub(super) fn lose(&mut self, records: &Records, index: usize) -> u64 {
-        let (notice, lost) = self.loss(records, index);
+    pub(super) fn lose(&mut self, records: &Records, index: usize, why: Why) -> u64 {
+        let (notice, lost) = loss(records, index, why);
         if let Some(notice) = notice {
             keep(&mut self.notices, notice);
         }
@@ -52,38 +83,12 @@ impl Gap {
     }
 
     /// Takes in a record that does not get into the queue; how many lost events and errors that is.
-    pub(super) fn refuse(&mut self, records: &Records, index: usize) -> u64 {
-        let (notice, lost) = self.loss(records, index);
+    pub(super) fn refuse(&mut self, records: &Records, index: usize, why: Why) -> u64 {
+        let (notice, lost) = loss(records, index, why);
         if let Some(notice) = notice {
             keep(&mut self.refused, notice);
         }
         lost
-    }
-
-    /// What is to be told of a record that nobody will read, and how many events and errors it is.
-    fn loss(&mut self, records: &Records, index: usize) -> (Option<Notice>, u64) {
-        let event = &records.events[index];
-        if event.kind == kind::BOOK {
-            self.books.insert(BookKey::of_record(event));
-        }
-        if event.kind >= kind::NOTICE && event.kind != kind::ERROR {
-            return (Some(notice_of(records, event)), 0);
-        }
-        if event.flags & flag::RECOVERED != 0 {
-            return (None, 0);
-        }
-        let sub_kind = match event.kind {
-            // SAFETY: of an error record the notice was written.
-            kind::ERROR => unsafe { event.payload.notice.sub_kind },
-            market => market,
-        };
-        let exchange = exchange::by_number(event.exchange).map(|row| row.id);
-        let mut dropped = Notice::new(kind::DROPPED, exchange, sub_kind, event.time_received_ns);
-        dropped.code = QUEUE_FULL;
-        dropped.instrument = event.instrument;
-        dropped.first_ns = event.time_exchange_ns;
-        dropped.last_ns = event.time_exchange_ns;
-        (Some(dropped), 1)
     }
 
     /// Merges a notice into the last one here where they are equal.
@@ -109,11 +114,43 @@ impl Gap {
     }
 }
 
+/// The instruments that a notice names.
+pub(super) fn instruments(records: &Records, notice: &BarterNotice) -> Vec<u32> {
+    let len = notice.instruments_len as usize * size_of::<u32>();
+    records.text[notice.instruments_offset as usize..][..len]
+        .chunks_exact(size_of::<u32>())
+        .map(|bytes| u32::from_ne_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]))
+        .collect()
+}
+
+/// What is to be told of a record that nobody will read, and how many events and errors it is.
+fn loss(records: &Records, index: usize, why: Why) -> (Option<Notice>, u64) {
+    let event = &records.events[index];
+    if event.kind >= kind::NOTICE && event.kind != kind::ERROR {
+        return (Some(notice_of(records, event)), 0);
+    }
+    if event.flags & flag::RECOVERED != 0 {
+        return (None, 0);
+    }
+    let sub_kind = match event.kind {
+        // SAFETY: of an error record the notice was written.
+        kind::ERROR => unsafe { event.payload.notice.sub_kind },
+        market => market,
+    };
+    let exchange = exchange::by_number(event.exchange).map(|row| row.id);
+    let mut dropped = Notice::new(kind::DROPPED, exchange, sub_kind, event.time_received_ns);
+    dropped.code = why as u16;
+    dropped.instrument = event.instrument;
+    dropped.first_ns = event.time_exchange_ns;
+    dropped.last_ns = event.time_exchange_ns;
+    (Some(dropped), 1)
+}
+
 /// Adds a notice to those it goes with, or behind them.
 fn keep(notices: &mut Vec<Notice>, notice: Notice) {
     let same = |known: &&mut Notice| {
-        (known.kind, known.exchange, known.sub_kind)
-            == (notice.kind, notice.exchange, notice.sub_kind)
+        (known.kind, known.exchange, known.sub_kind, known.code)
+            == (notice.kind, notice.exchange, notice.sub_kind, notice.code)
             && (known.kind != kind::SILENT || known.instrument == notice.instrument)
     };
     match notices.iter_mut().find(same) {
@@ -185,12 +222,7 @@ fn merge(known: &mut Notice, newer: Notice) {
 fn notice_of(records: &Records, event: &BarterEvent) -> Notice {
     // SAFETY: only called for kinds of notices, of which the notice was written.
     let notice: BarterNotice = unsafe { event.payload.notice };
-    let text = |offset: u64, len: usize| &records.text[offset as usize..][..len];
-    let reason = text(notice.text_offset, notice.text_len as usize);
-    let instruments = text(
-        notice.instruments_offset,
-        notice.instruments_len as usize * size_of::<u32>(),
-    );
+    let reason = &records.text[notice.text_offset as usize..][..notice.text_len as usize];
     Notice {
         kind: event.kind,
         exchange: exchange::by_number(event.exchange).map(|row| row.id),
@@ -204,9 +236,6 @@ fn notice_of(records: &Records, event: &BarterEvent) -> Notice {
         attempts: notice.attempts,
         duration_ns: notice.duration_ns,
         text: String::from_utf8_lossy(reason).into_owned(),
-        instruments: instruments
-            .chunks_exact(size_of::<u32>())
-            .map(|bytes| u32::from_ne_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]))
-            .collect(),
+        instruments: instruments(records, &notice),
     }
 }

@@ -1,10 +1,9 @@
-use super::*;
-use crate::event::{NO_INSTRUMENT, instrument_number};
-use barter_data::{
-    books::OrderBook,
-    subscription::{book::OrderBookEvent, trade::PublicTrade},
-};
-use barter_instrument::{Side, exchange::ExchangeId};
+mod policies;
+
+use super::{state::CHUNK_EVENTS_MAX, *};
+use crate::event::{NO_INSTRUMENT, Notice, flag, instrument_number, kind};
+use barter_data::{books::OrderBook, event::MarketEvent};
+use barter_instrument::{Side, exchange::ExchangeId, instrument::InstrumentIndex};
 use chrono::DateTime;
 use rust_decimal::Decimal;
 use std::time::Duration;
