@@ -93,12 +93,14 @@ class Dropped(Notice, msgspec.Struct, frozen=True, gc=False, tag_field="type", t
 
 
 class Silent(Notice, msgspec.Struct, frozen=True, gc=False, tag_field="type", tag="silent"):
-    """A subscription has brought nothing for long, though its connection is open.
+    """A subscription has brought no data for `StreamOptions.silence` seconds, though its connection is open.
+
+    It is told once until data comes. Data that is late because a queue holds the connection back makes no silence.
 
     Attributes:
         instrument: what is silent.
         sub_kind: of what kind.
-        seconds: for how long.
+        seconds: for how long a connection was open and read without data of it.
         merged: how many such notices stood here.
     """
 
