@@ -181,18 +181,17 @@ def _books(
     columns = records.levels(first, max([max(row[6] + row[7], row[8] + row[9]) for row in rows]))
     prices, amounts, exact = columns.prices, columns.amounts, columns.exact
 
-    def side(offset: int, length: int) -> Levels:
-        begin = offset - first
-        end = begin + length
-        return Levels(prices[begin:end], amounts[begin:end], exact[LEVEL_BYTES * begin : LEVEL_BYTES * end])
-
     books: list[BookSnapshotEvent | BookUpdateEvent] = []
     for exchange_ns, received_ns, instrument, flags, sequence, engine_ns, bids, bids_len, asks, asks_len in rows:
+        bids -= first
+        bids_end = bids + bids_len
+        asks -= first
+        asks_end = asks + asks_len
         fields = (
             sequence,
             engine_ns if flags & HAS_TIME_ENGINE else None,
-            side(bids, bids_len),
-            side(asks, asks_len),
+            Levels(prices[bids:bids_end], amounts[bids:bids_end], exact[LEVEL_BYTES * bids : LEVEL_BYTES * bids_end]),
+            Levels(prices[asks:asks_end], amounts[asks:asks_end], exact[LEVEL_BYTES * asks : LEVEL_BYTES * asks_end]),
             instruments[instrument],
             exchange_ns,
             received_ns,

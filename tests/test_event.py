@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import decimal
+import gc
 import math
 import pickle
 from datetime import datetime, timedelta, timezone
@@ -13,7 +14,7 @@ from typing import Any
 import msgspec
 import pytest
 from conftest import MakesStreams
-from harness import EXCHANGE, btc, one_of_each, trade
+from harness import BOUND_S, EXCHANGE, btc, one_of_each, trade
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -22,6 +23,7 @@ from barter_cffi import (
     BookEvent,
     BookSnapshotEvent,
     BookUpdateEvent,
+    DataError,
     Dropped,
     FutureContract,
     Instrument,
@@ -318,3 +320,42 @@ def test_a_decimal_record_is_the_librarys() -> None:
         lib.barter_decimal_to_string(record[0], written, 64)
         assert ffi.string(written).decode() == text
         assert lib.barter_decimal_to_double(record[0]) == float(text)
+
+
+@pytest.mark.parametrize("value", [*EVENTS, *NOTICES, BTC], ids=lambda value: type(value).__name__)
+def test_values_are_not_tracked_by_the_garbage_collector_and_hold_no_times_or_decimals(value: Any) -> None:
+    assert not gc.is_tracked(value)
+    assert type(value).__struct_config__.gc is False
+    assert not isinstance(value, dict) and not hasattr(value, "__dict__")
+    for name in value.__struct_fields__:
+        assert not isinstance(getattr(value, name), (datetime, Decimal)), "they are made when asked for"
+
+
+def test_times_and_exact_numbers_are_made_at_each_asking() -> None:
+    event = EVENTS[1]
+    assert isinstance(event, OrderBookL1Event)
+    assert event.best_bid is not None
+    assert event.time_exchange is not event.time_exchange
+    assert event.best_bid.price_decimal is not event.best_bid.price_decimal
+
+
+def test_items_of_a_stream_survive_pickling_with_instruments_levels_and_errors(memory: MakesStreams) -> None:
+    streams, injector = memory()
+    everything = streams.select_all("yield")
+    assert everything is not None
+    sent = one_of_each(btc(injector))
+    for event in sent:
+        injector.push(event)
+    injector.error(EXCHANGE, "trades", "boom")
+    injector.reconnecting(EXCHANGE, "trades")
+    batch = everything.recv_batch(timeout=BOUND_S)
+    assert batch is not None
+    items = list(batch)
+    assert [*map(type, items)] == [*map(type, sent), DataError, Reconnecting]
+    for protocol in range(2, pickle.HIGHEST_PROTOCOL + 1):
+        again = pickle.loads(pickle.dumps(items, protocol))
+        assert again == items
+        assert [*map(hash, again)] == [*map(hash, items)]
+    books = [(item.bids, item.asks) for item in again if isinstance(item, BookEvent)]
+    assert [str(level.price_decimal) for level in books[0][0]] == ["100.50", "100.40"]
+    assert len(set(again) | set(items)) == len(items)

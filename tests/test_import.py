@@ -24,6 +24,23 @@ def test_importing_loads_no_heavy_module(module: str) -> None:
     assert done.stdout.strip() == "[]", done.stderr
 
 
+def test_reading_without_coroutines_and_arrays_loads_no_heavy_module_either() -> None:
+    done = run_python(
+        """
+import sys
+from barter_cffi import merge
+from barter_cffi.testing import in_memory
+streams, injector = in_memory([("kraken", "trades")])
+injector.error("kraken", "trades")
+injector.close("kraken", "trades")
+stream = merge(streams.select_trades("kraken", errors="yield"))
+assert len(list(stream)) == 1
+print([name for name in ("anyio", "asyncio", "trio", "numpy", "pyarrow") if name in sys.modules])
+"""
+    )
+    assert done.stdout.strip() == "[]", done.stderr
+
+
 def test_the_local_exchange_is_there_when_asked_for_and_a_missing_extra_is_named() -> None:
     done = run_python(
         """
