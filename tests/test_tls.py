@@ -1,4 +1,4 @@
-"""TLS: every exchange server over `wss` and `https` with an authority of the option `ca_file`; whom it does not trust."""
+"""TLS: every exchange server over `wss` and `https` by an authority of the option `ca_file`, and who is not trusted."""
 
 from __future__ import annotations
 

@@ -103,3 +103,94 @@ async fn resolved(to: &Uri) -> Result<Uri, String> {
     let uri = format!("http://{address}/");
     Ok(uri.parse().expect("a socket's address is host and port"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::feed::proxy::ProxyRule;
+    use hyper_util::client::legacy::connect::dns::Name;
+    use std::{
+        io,
+        net::{IpAddr, SocketAddr},
+        time::Instant,
+    };
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::{TcpListener, TcpSocket},
+    };
+
+    /// Longer than anything that is waited for takes, and than the other family is waited for.
+    const PATIENCE: Duration = Duration::from_secs(20);
+
+    /// A port of `::1` that accepts nobody and refuses nobody: its queue is full, so a client hears nothing. The sockets
+    /// hold it.
+    async fn silent(port: u16) -> (TcpListener, Vec<TcpStream>) {
+        let socket = TcpSocket::new_v6().unwrap();
+        socket.bind(SocketAddr::new("::1".parse().unwrap(), port)).unwrap();
+        let listener = socket.listen(0).unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut waiting = Vec::new();
+        while let Ok(connected) =
+            tokio::time::timeout(Duration::from_millis(200), TcpStream::connect(address)).await
+        {
+            waiting.push(connected.unwrap());
+            assert!(waiting.len() < 16, "the queue is never full");
+        }
+        (listener, waiting)
+    }
+
+    async fn dial_at(addresses: Vec<IpAddr>, port: u16) -> Result<TcpStream, String> {
+        let resolver = service_fn(move |name: Name| {
+            assert_eq!(name.as_str(), "exchange.test");
+            let addresses: Vec<_> = addresses.iter().map(|ip| SocketAddr::new(*ip, 0)).collect();
+            ready(Ok::<_, io::Error>(addresses.into_iter()))
+        });
+        let address = format!("wss://exchange.test:{port}").parse().unwrap();
+        dial_by(connector(resolver, PATIENCE), &address, None).await
+    }
+
+    #[tokio::test]
+    async fn a_dead_address_of_a_name_does_not_keep_from_a_live_one() {
+        let live = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = live.local_addr().unwrap().port();
+        let _silent = silent(port).await;
+        let [v4, v6, nobody] = ["127.0.0.1", "::1", "127.0.0.2"].map(|ip| ip.parse().unwrap());
+        for addresses in [vec![v6, v4], vec![nobody, v4], vec![v6, nobody, v4]] {
+            let began = Instant::now();
+            let stream = dial_at(addresses, port).await.unwrap();
+            // The other family is tried after 300 ms; a single address would be waited for till the end.
+            assert!(began.elapsed() < PATIENCE / 4);
+            assert_eq!(stream.peer_addr().unwrap(), live.local_addr().unwrap());
+        }
+    }
+
+    #[tokio::test]
+    async fn nagle_s_algorithm_is_off_straight_and_through_proxies() {
+        let server = TcpListener::bind("[::1]:0").await.unwrap();
+        let port = server.local_addr().unwrap().port();
+        let answers: [(&str, &[&[u8]]); 3] = [
+            ("", &[]),
+            ("http://", &[b"HTTP/1.1 200 OK\r\n\r\n"]),
+            ("socks5h://", &[b"\x05\x00", b"\x05\x00\x00\x01\x00\x00\x00\x00\x00\x00"]),
+        ];
+        for (scheme, answers) in answers {
+            let address: Url = format!("ws://[::1]:{port}").parse().unwrap();
+            let proxy = match scheme {
+                "" => ProxyRule::Direct,
+                scheme => ProxyRule::always(&format!("{scheme}[::1]:{port}")).unwrap(),
+            };
+            let proxy = proxy.proxy_to(&address).unwrap();
+            let serving = async {
+                let (mut accepted, _) = server.accept().await.unwrap();
+                for answer in answers {
+                    assert_ne!(accepted.read(&mut [0; 1024]).await.unwrap(), 0);
+                    accepted.write_all(answer).await.unwrap();
+                }
+                accepted
+            };
+            let dialling = dial(&address, proxy.as_ref(), PATIENCE);
+            let (stream, _accepted) = tokio::join!(dialling, serving);
+            assert!(stream.unwrap().nodelay().unwrap(), "{scheme}");
+        }
+    }
+}

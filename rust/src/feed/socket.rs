@@ -22,7 +22,10 @@ use tokio::{
     sync::{mpsc, oneshot},
     time::{MissedTickBehavior, interval_at, timeout},
 };
-use tokio_tungstenite::tungstenite::protocol::{CloseFrame, frame::coding::CloseCode};
+use tokio_tungstenite::tungstenite::{
+    error::CapacityError,
+    protocol::{CloseFrame, frame::coding::CloseCode},
+};
 
 /// Frames that wait to be sent, at most.
 const WAITING_MAX: usize = 64;
@@ -221,5 +224,10 @@ fn close_reason(frame: Option<&CloseFrame>) -> String {
 }
 
 fn broken_reason(error: &WsError) -> String {
-    format!("the connection broke: {}", super::error::with_causes(error))
+    match error {
+        WsError::Capacity(CapacityError::MessageTooLong { size, max_size }) => {
+            format!("a message of {size} bytes is longer than max_message_size, {max_size} bytes")
+        }
+        error => format!("the connection broke: {}", super::error::with_causes(error)),
+    }
 }

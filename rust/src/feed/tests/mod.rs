@@ -14,6 +14,7 @@ mod pairs_others;
 mod policy;
 mod reconnecting;
 mod refusals;
+mod secrets;
 mod server;
 mod silence;
 mod values;
