@@ -51,7 +51,8 @@ def markets(
     Args:
         exchange: the exchange server, for instance `"okx"`.
         instrument_kind: `"spot"`, `"perpetual"`, `"future"` or `"option"`; None for all that the exchange server has.
-        options: `endpoints` says where its REST is, `subscribe_timeout` bounds each answer.
+        options: `endpoints` says where its REST is, `proxy` and `ca_file` by what way it is reached, and
+            `subscribe_timeout` bounds each answer.
         timeout: seconds for all of it, from 0 to 1e9; None leaves it to `subscribe_timeout`.
 
     Returns:

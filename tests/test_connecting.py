@@ -28,8 +28,8 @@ MIB = 1 << 20
 pytestmark = pytest.mark.timeout(60)
 
 
-@pytest.mark.parametrize(("host", "named"), [("::1", "[::1]"), ("127.0.0.1", "localhost"), ("::1", "localhost")])
-def test_an_exchange_is_reached_by_ipv6_and_by_a_name_with_whatever_addresses(host: str, named: str) -> None:
+@pytest.mark.parametrize(("host", "named"), [("::1", "[::1]"), ("127.0.0.1", "localhost")])
+def test_an_exchange_is_reached_by_ipv6_and_by_a_name(host: str, named: str) -> None:
     with LocalExchange(["kraken", "binance_spot"], host=host, autostart=False, depth=10) as exchange:
         bases = {name: f"://{named}:{exchange.port}/{name}" for name in exchange.endpoints}
         if named.startswith("["):

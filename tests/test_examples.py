@@ -11,6 +11,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from proxies import running_proxy
 
 from barter_cffi import (
     BookSnapshotEvent,
@@ -42,6 +43,7 @@ LINES: dict[str, tuple[str, int]] = {
     "staying_connected": (r"silent: no trade of btc/usdt for [\d.]+ s|disconnected: .*|connected again: .*", 3),
     "metrics": (r"\d+ events, .* bytes received|\w+ (trades|l1) of [\w/]+: open, .*, last error: None", 4),
     "slow_reader": (r"[\d.]+ \| [\d.]+|\d+ older ones were left out: conflated", 10),
+    "behind_a_proxy": (r"kraken lists \d+ markets|(buy|sell) [\d.e-]+ at [\d.]+", 11),
     "testing_a_strategy": (r"(buy|sell) at [\d.]+", 10),
 }
 
@@ -72,6 +74,20 @@ def test_the_example_runs_on_the_local_exchange_and_ends_by_itself(name: str, tm
     lines = run.stdout.splitlines()
     assert [line for line in lines if not re.fullmatch(form, line)] == []
     assert len(lines) >= least
+
+
+def test_the_example_behind_a_proxy_goes_through_a_real_one_and_says_where_it_is_refused(tmp_path: Path) -> None:
+    def run(address: str) -> list[str]:
+        command = [sys.executable, str(FOLDER / "behind_a_proxy.py"), "--local", "--proxy", address]
+        return subprocess.check_output(command, cwd=tmp_path, text=True, timeout=BOUND_S).splitlines()
+
+    with running_proxy() as proxy:
+        lines = run(proxy.address("socks5h"))
+        assert lines[0].startswith("kraken lists ")
+        assert len(lines) == 11
+        [refused] = run(proxy.address("http", "aladdin:wrong@"))
+        assert re.match(f"no way: kraken: .* through the proxy 127.0.0.1:{proxy.port}, asked with .*", refused)
+        assert "wrong" not in refused
 
 
 @pytest.fixture

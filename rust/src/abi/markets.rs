@@ -13,7 +13,8 @@ pub struct barter_markets(());
 ///
 /// `json`: `{"exchange": "okx", "instrument_kind": "perpetual", "options": {}}`; without `instrument_kind` (`spot`,
 /// `perpetual`, `future`, `option`) all kinds that the library has of the exchange. Of the options, which are those of
-/// `barter_streams_start`, `endpoints` says where the exchange is and `subscribe_timeout_ms` bounds each answer.
+/// `barter_streams_start`, `endpoints` says where the exchange is, `proxy` and `ca_file` by what way it is reached, and
+/// `subscribe_timeout_ms` bounds each answer.
 ///
 /// Ownership: the caller frees `*out` with `barter_markets_free`; NULL on failure.
 /// Errors: `BARTER_INVALID_JSON`, `_INVALID_OPTION`, `_UNKNOWN_EXCHANGE`, `_UNKNOWN_KIND`, `_UNSUPPORTED`,

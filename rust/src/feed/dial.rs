@@ -126,7 +126,9 @@ mod tests {
     /// hold it.
     async fn silent(port: u16) -> (TcpListener, Vec<TcpStream>) {
         let socket = TcpSocket::new_v6().unwrap();
-        socket.bind(SocketAddr::new("::1".parse().unwrap(), port)).unwrap();
+        socket
+            .bind(SocketAddr::new("::1".parse().unwrap(), port))
+            .unwrap();
         let listener = socket.listen(0).unwrap();
         let address = listener.local_addr().unwrap();
         let mut waiting = Vec::new();
@@ -171,7 +173,10 @@ mod tests {
         let answers: [(&str, &[&[u8]]); 3] = [
             ("", &[]),
             ("http://", &[b"HTTP/1.1 200 OK\r\n\r\n"]),
-            ("socks5h://", &[b"\x05\x00", b"\x05\x00\x00\x01\x00\x00\x00\x00\x00\x00"]),
+            (
+                "socks5h://",
+                &[b"\x05\x00", b"\x05\x00\x00\x01\x00\x00\x00\x00\x00\x00"],
+            ),
         ];
         for (scheme, answers) in answers {
             let address: Url = format!("ws://[::1]:{port}").parse().unwrap();

@@ -27,13 +27,26 @@ type Answers = &'static [&'static [u8]];
 /// What kinds of proxies do: scheme, whether they get the credentials, and what they answer.
 const PROXIES: &[(&str, bool, Answers)] = &[
     ("http", true, &[OK]),
-    ("http", true, &[b"HTTP/1.1 407 Required\r\nContent-Length: 0\r\n\r\n"]),
-    ("http", true, &[b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n"]),
+    (
+        "http",
+        true,
+        &[b"HTTP/1.1 407 Required\r\nContent-Length: 0\r\n\r\n"],
+    ),
+    (
+        "http",
+        true,
+        &[b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n"],
+    ),
     ("http", true, &[b""]),
     (
         "socks5h",
         true,
-        &[b"\x05\x02", b"\x01\x00", b"\x05\x00\x00\x01\x00\x00\x00\x00\x00\x00", OK],
+        &[
+            b"\x05\x02",
+            b"\x01\x00",
+            b"\x05\x00\x00\x01\x00\x00\x00\x00\x00\x00",
+            OK,
+        ],
     ),
     ("socks5h", true, &[b"\x05\x02", b"\x01\x01"]),
     ("socks5h", false, &[b"\x05\xff"]),
