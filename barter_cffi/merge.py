@@ -66,7 +66,8 @@ class MergedStream(Source[EventT]):
         for stream in self._streams:
             stream.close()
         if members is not None:
-            self._stir(members)
+            members.wake()
+        self._wake_listeners(None)
 
     @property
     def closed(self) -> bool:
@@ -128,9 +129,9 @@ class MergedStream(Source[EventT]):
 
     def _stir(self, members: _Members) -> None:
         """Wakes who waits for what is no longer to be seen by a descriptor."""
-        if self._turn is not None:
-            members.wake()
         self._tell(None)
+        if self._turn is not None:  # seen after the lock: who takes the turn later sees what is ready
+            members.wake()
 
     def _ready_fd(self) -> int:
         if self._members is None:

@@ -344,18 +344,20 @@ class Source(ABC, Generic[EventT]):
 
     def _pass_the_turn(self, by: object) -> None:
         try:
-            with self._lock:
-                self._received.notify_all()
-                left_over = self._there() == lib.BARTER_OK
-        except BaseException:
-            with self._lock:
-                self._received.notify_all()
+            self._tell(by)
+        except BaseException:  # of a signal: whatever of it was done, it is done now
             self._tell(by)
             raise
-        if left_over:
-            self._tell(by)
 
     def _tell(self, by: object) -> None:
+        """Wakes who waits for the turn, and, where there is something or the end, who listens."""
+        with self._lock:
+            self._received.notify_all()
+            worth_looking = self._there() is not None
+        if worth_looking:
+            self._wake_listeners(by)
+
+    def _wake_listeners(self, by: object) -> None:
         for reference in self._listeners:
             listener = reference()
             if listener is not None:

@@ -29,8 +29,10 @@ from barter_cffi import (
     StreamClosedError,
     SubKind,
     TradeEvent,
+    merge,
 )
 from barter_cffi._ffi import check, ffi, lib
+from barter_cffi.source import Source
 from barter_cffi.testing import Injector
 from barter_cffi.testing.encode import encode
 
@@ -368,11 +370,15 @@ class Storm:
             frame = frame.f_back
 
 
+@pytest.mark.parametrize("merged", [False, True], ids=["", "merged"])
 @pytest.mark.parametrize("take", [next, *RAISING, lambda stream: stream.recv_batch(7, BOUND_S)])
 def test_signals_at_any_moment_lose_and_repeat_nothing(
-    opened: tuple[Stream, Injector], take: Callable[[Stream], Any]
+    opened: tuple[Stream, Injector], take: Callable[[Any], Any], merged: bool
 ) -> None:
-    stream, injector = opened
+    stream: Source[Any] = opened[0]
+    injector = opened[1]
+    if merged:
+        stream = merge(opened[0])
     instrument, storm = btc(injector), Storm()
     sent: list[Any] = []
 

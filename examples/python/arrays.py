@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from barter_cffi import StreamOptions, init_dynamic_streams
 
-TRADES = 500
+TRADES = 100
 BOOKS = 20
 BUY = 1
 SUBSCRIPTIONS = ["binance_spot:btc/usdt:trades", "binance_spot:eth/usdt:trades", "binance_spot:btc/usdt:l2"]
