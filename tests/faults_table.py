@@ -61,6 +61,13 @@ ROWS: Final[dict[str, Row]] = {
     "mute-but-answering-pings": Row(
         Fault.MUTE, "opening", "reconnecting", "no acknowledgement of", options={"subscribe_timeout": SHORT_S}
     ),
+    "silent-but-answering-pings": Row(
+        Fault.SILENT_AFTER_ACKNOWLEDGEMENT,
+        "opening",
+        "reconnecting",
+        "no data of",
+        options={"silence": {"trades": 2 * SHORT_S}, "silence_reconnect": True},
+    ),
     "accept-and-kick": Row(Fault.CLOSE_AFTER_ACKNOWLEDGEMENT, "opening", "reconnecting", "close code 1001", times=2),
     "tls-failure": Row(Fault.UNTRUSTED_CERTIFICATE, "opening", "reconnecting", "UnknownIssuer", tls=True),
     "upgrade-429": Row(Fault.REFUSE_UPGRADE, "opening", "reconnecting", "429", setting={"status": 429}),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import ssl
 import time
 from collections.abc import Callable
 from typing import Any
@@ -28,6 +29,10 @@ async def settled(exchange: LocalExchange, client: Client, name: str) -> str:
     """Reads what answered the subscription; gives the market."""
     await client.events(exchange.journal.sent_count(name, "trades") - len(client.early))
     return next(iter(exchange.markets(name)))
+
+
+def port_of(exchange: LocalExchange, name: str) -> int:
+    return int(exchange.addresses[name][0].rpartition(":")[2].partition("/")[0])
 
 
 async def message(client: Client, kind: aiohttp.WSMsgType) -> Any:
@@ -231,14 +236,32 @@ def test_an_exchange_may_refuse_connections_while_its_others_and_all_others_go_o
                     pass
                 local.emit(name, "trades", market)
                 assert await client.events(1)
-                port = int(local.addresses[name][0].rpartition(":")[2].partition("/")[0])
                 with socket.socket() as taker, pytest.raises(OSError):
-                    taker.bind(("127.0.0.1", port))
+                    taker.bind(("127.0.0.1", port_of(local, name)))
                 local.clear_faults(name)
                 async with subscribed(local, name):
                     assert local.fault_count(name, Fault.REFUSE_CONNECTIONS) == 1
 
         run(scenario())
+
+
+@some
+def test_an_exchange_may_show_a_certificate_that_nobody_trusts(name: str) -> None:
+    with LocalExchange([name], autostart=False, own_ports=True, tls=True) as local:
+        trusting = ssl.create_default_context(cafile=local.ca_file)
+
+        port = port_of(local, name)
+
+        async def connect() -> None:
+            _, writer = await asyncio.open_connection("127.0.0.1", port, ssl=trusting)
+            writer.close()
+            await writer.wait_closed()
+
+        local.set_fault(name, Fault.UNTRUSTED_CERTIFICATE, times=1)
+        with pytest.raises(ssl.SSLCertVerificationError):
+            run(connect())
+        run(connect())
+        assert local.fault_count(name, Fault.UNTRUSTED_CERTIFICATE) == 1
 
 
 @pytest.mark.parametrize(
@@ -263,6 +286,7 @@ def test_a_snapshot_may_be_older_than_the_stream(paused: LocalExchange, name: st
     [
         (lambda local: local.set_fault("okx", Fault.SLOW_UPGRADE), "slow-upgrade needs a delay_s"),
         (lambda local: local.set_fault("okx", Fault.REFUSE_CONNECTIONS), "refuse-connections needs own_ports"),
+        (lambda local: local.set_fault("okx", Fault.UNTRUSTED_CERTIFICATE), "untrusted-certificate needs own_ports"),
     ],
 )
 def test_a_setting_that_a_fault_cannot_have_is_named(
@@ -270,6 +294,14 @@ def test_a_setting_that_a_fault_cannot_have_is_named(
 ) -> None:
     with pytest.raises(ValueError, match=message):
         setting(paused)
+
+
+def test_a_certificate_takes_tls() -> None:
+    with (
+        LocalExchange(["okx"], autostart=False, own_ports=True) as local,
+        pytest.raises(ValueError, match="untrusted-certificate needs tls"),
+    ):
+        local.set_fault("okx", Fault.UNTRUSTED_CERTIFICATE)
 
 
 def test_what_lasts_until_it_is_cleared_has_no_times() -> None:

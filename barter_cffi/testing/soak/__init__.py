@@ -17,6 +17,7 @@ of these, else the account does not balance:
   them none is missing, and none comes between a break in the sequence and the next snapshot.
 
 Nothing comes that was not sent. Nothing comes twice but what a fault sent twice, or in another order than a fault gave
-it, and that at most as often as the fault acted. At the end of a round every book is the exchange's own. An exchange on
-which no fault acted has no error and no `Reconnecting`, and errors are no more than faults that acted.
+it, and that at most as often as the fault acted. At the end of a round every book is the exchange's own. An exchange
+on which no fault acted has no error and no `Reconnecting`, unless the machine held the whole process up, which is
+printed then; errors are no more than faults that acted.
 """

@@ -37,14 +37,17 @@ from . import memory
 from .account import FRAME, Account, Memory, Slack, account_of
 from .books import Book
 from .chaos import Chaos
+from .pulse import Pulse
 from .reader import Reader, Source
 
 #: Events per second and market; the journal keeps those of a round several times over.
 RATE: Final = 20.0
 _JOURNAL: Final = 1_000
 _CHAOS_S: Final = 3.0
-#: How long a connection may say nothing: a busy machine stands still for seconds.
+#: How long a connection may say nothing and an opening may take.
 _PATIENCE_S: Final = 4.0
+#: A round in which this process stood still for so long is not asked what broke without a fault.
+_STANDSTILL_S: Final = _PATIENCE_S / 4
 _SETTLE_S: Final = 30.0
 _DEPTH: Final = 20
 #: Growth of the resident memory from the end of the first quarter on that is not called a leak.
@@ -94,6 +97,7 @@ class Soak:
             rate=RATE, seed=seed, depth=_DEPTH, journal_limit=_JOURNAL, own_ports=True, tls=True
         )
         self._chaos = Chaos(self._exchange, seed)
+        self._pulse = Pulse()
         self._markets: dict[Source, list[str]] = {}
         self._wanted: list[Subscription] = []
         self._memories: dict[Source, Memory] = defaultdict(Memory)
@@ -133,6 +137,7 @@ class Soak:
                 while time.monotonic() < end and not self._report.problems:
                     self._round(reader)
             reader.join()
+        self._pulse.stop()
         self._report.conclude()
         return self._report
 
@@ -165,6 +170,9 @@ class Soak:
     def _account(self, reader: Reader, disturbed: set[str]) -> int:
         """Adds the accounts of what was sent and came since the last call; gives how many faults acted."""
         report, journal, items = self._report, self._exchange.journal, reader.take()
+        stood_still_s = self._pulse.longest_s()
+        if stood_still_s >= _STANDSTILL_S:
+            self._tell(f"the machine held this process up for {stood_still_s:.1f} s: what broke may be its making")
         fired = {name: self._fired(name) for name in EXCHANGES}
         for source in self._markets:
             name, kind = source
@@ -178,7 +186,7 @@ class Soak:
             else:
                 slack = Slack(fired[name][Fault.DUPLICATE_FRAME], fired[name][Fault.OUT_OF_ORDER])
                 account = account_of(deliveries, items[source], self._memories[source], slack)
-            if name not in disturbed:
+            if name not in disturbed and stood_still_s < _STANDSTILL_S:
                 account.problems += [f"no fault made this: {item}" for item in items[source] if is_trouble(item)]
             report.accounts[source].add(account)
             report.problems += [f"{name} {kind}: {problem}" for problem in account.problems]
