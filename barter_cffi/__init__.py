@@ -13,10 +13,12 @@ Data flows this way; each module begins with what it guarantees:
     metrics                             what streams have come to, also for Prometheus
     errors                              every exception, and which status raises it
     testing                             in-memory channels and a local exchange, for programs' tests
+    _logging                            what the library says, in Python's logging
     _ffi, _wait, aio                    the library, waits that Ctrl-C can end, waits of coroutines
 """
 
 from barter_cffi._ffi import ffi, lib
+from barter_cffi._logging import disable_logging, enable_logging
 from barter_cffi.batch import Batch
 from barter_cffi.errors import (
     ArgumentError,
@@ -115,6 +117,8 @@ __all__ = [
     "SubscriptionError",
     "TradeEvent",
     "__version__",
+    "disable_logging",
+    "enable_logging",
     "init_dynamic_streams",
     "init_dynamic_streams_async",
     "markets",

@@ -11,6 +11,7 @@ import msgspec
 
 from barter_cffi._ffi import check, ffi, lib, text
 from barter_cffi._json import json_bytes
+from barter_cffi._logging import follow
 from barter_cffi._wait import deadline_after, wait
 from barter_cffi.errors import InitTimeoutError
 from barter_cffi.instrument import ExchangeId, InstrumentKind, kind_from_json
@@ -74,6 +75,7 @@ def markets(
     request = json_bytes(query)
     handle = ffi.new("barter_markets **")
     try:
+        follow()
         check(lib.barter_markets_start(request, len(request), handle))
         status = wait(partial(lib.barter_markets_wait, handle[0]), deadline)
         if check(status) == lib.BARTER_TIMEOUT:

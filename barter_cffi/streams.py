@@ -14,6 +14,7 @@ import msgspec
 
 from barter_cffi._ffi import check, ffi, lib, ready_fd, text
 from barter_cffi._json import json_bytes
+from barter_cffi._logging import follow
 from barter_cffi._wait import deadline_after, wait
 from barter_cffi.errors import ArgumentError, InitTimeoutError, StreamClosedError
 from barter_cffi.event import (
@@ -237,6 +238,7 @@ def _start(
     batches: Iterable[AnySubscription | Iterable[AnySubscription]], options: StreamOptions | None, handle: Any
 ) -> None:
     request = json_bytes({"batches": batches_json(batches), "options": options_json(options)})
+    follow()
     check(lib.barter_streams_start(request, len(request), handle))
 
 

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import pytest
 from harness import EXCHANGE, KINDS
 
-from barter_cffi import DynamicStreams, StreamOptions
+from barter_cffi import DynamicStreams, StreamOptions, disable_logging
 from barter_cffi.testing import Injector, in_memory
 
 # A shell starts what it runs in the background with SIGINT ignored, and every program from there on inherits that; the
@@ -20,6 +20,10 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 # A proxy that the environment names is for what pip downloads, not for the servers that the tests start here.
 for variable in ("NO_PROXY", "no_proxy"):
     os.environ[variable] = ",".join(filter(None, [os.environ.get(variable), "127.0.0.0/8", "::1", "localhost"]))
+
+
+# pytest has a handler at the root logger, so that the streams of every test would have their log handed over to it.
+disable_logging()
 
 
 class MakesStreams(Protocol):

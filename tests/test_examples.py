@@ -44,6 +44,7 @@ LINES: dict[str, tuple[str, int]] = {
     "metrics": (r"\d+ events, .* bytes received|\w+ (trades|l1) of [\w/]+: open, .*, last error: None", 4),
     "slow_reader": (r"[\d.]+ \| [\d.]+|\d+ older ones were left out: conflated", 10),
     "behind_a_proxy": (r"kraken lists \d+ markets|(buy|sell) [\d.e-]+ at [\d.]+", 11),
+    "operators_log": (r"(INFO|DEBUG) barter_cffi\.feed\.open: .* \(exchange=kraken, .*\)", 3),
     "testing_a_strategy": (r"(buy|sell) at [\d.]+", 10),
 }
 

@@ -148,6 +148,22 @@ enum {
   BARTER_EVENT_SILENT = 36
 };
 
+/* Levels of `barter_log_set_level`: each with those above it. */
+enum {
+  /** Nothing. */
+  BARTER_LOG_OFF = 0,
+  /** What does not work and will not by itself. */
+  BARTER_LOG_ERROR = 1,
+  /** What does not work, and what is done about it. */
+  BARTER_LOG_WARN = 2,
+  /** What an operator wants to know of a day without trouble. */
+  BARTER_LOG_INFO = 3,
+  /** Steps on the way. */
+  BARTER_LOG_DEBUG = 4,
+  /** Everything. */
+  BARTER_LOG_TRACE = 5
+};
+
 /* Sides. */
 enum {
   /** Not known. */
@@ -528,6 +544,40 @@ size_t barter_decimal_to_string(barter_decimal value, char *buf, size_t cap);
  * Requires: `levels` is valid for reads of `len` levels, `out` for writes of `2 * len` doubles.
  */
 barter_status barter_levels_to_f64(const barter_level *levels, size_t len, double *out);
+
+/**
+ * Sets from which level on (`BARTER_LOG_*`) a logger and those below it speak. `logger` NULL: all of them, and what single
+ * ones were set to is forgotten. At first all are off, and then nothing is made that nobody wants to hear. Loggers are
+ * `barter_cffi` and below it `barter_cffi.feed`, `barter_cffi.feed.open` and so on; `barter_cffi.upstream.barter_data` and
+ * its like are the crates that the library is made of.
+ *
+ * Ownership: nothing changes hands. Errors: `BARTER_INVALID_ARGUMENT` for another name or level, `_INVALID_UTF8`,
+ * `_INTERNAL` where the program has a `tracing` subscriber of its own. Threads: any; ends every wait in
+ * `barter_log_read`.
+ *
+ * Requires: `logger` is NULL or NUL-terminated.
+ */
+barter_status barter_log_set_level(const char *logger,
+                                   int level);
+
+/**
+ * Copies what was said and not read, oldest first: as many records as fit with a NUL behind them, each a JSON object
+ * and a line feed; `*len` is their length without the NUL. A record has `time_ns`, `level` (`error`, `warn`, `info`,
+ * `debug`, `trace`), `logger`, `message`, `fields` (an object: `exchange`, `kind`, `address` and so on), `file` and `line`
+ * (or null). Waits for the first record as `barter_stream_recv` waits. At most 1,024 records or 1 MiB are kept; how
+ * many were not, and how many were suppressed because one place spoke too often, is a record. Credentials of proxies
+ * and addresses are in none.
+ *
+ * Ownership: the caller's buffer; 256 KiB are always enough for one record. Errors: `BARTER_TIMEOUT`, also when levels
+ * are set meanwhile; `_INVALID_ARGUMENT` where the next record does not fit, which stays, with `*len` what `cap` must
+ * exceed; `_NULL_POINTER`. Threads: any; each record goes to one reader.
+ *
+ * Requires: `buf` is valid for writes of `cap` bytes, `len` for a write.
+ */
+barter_status barter_log_read(int64_t timeout_ns,
+                              char *buf,
+                              size_t cap,
+                              size_t *len);
 
 /**
  * Parses and checks a query, begins to ask the exchange for its markets, and returns at once with the look-up in

@@ -61,6 +61,15 @@ enum {
 };
 
 enum {
+  BARTER_LOG_OFF = 0,
+  BARTER_LOG_ERROR = 1,
+  BARTER_LOG_WARN = 2,
+  BARTER_LOG_INFO = 3,
+  BARTER_LOG_DEBUG = 4,
+  BARTER_LOG_TRACE = 5
+};
+
+enum {
   BARTER_SIDE_NONE = 0,
   BARTER_SIDE_BUY = 1,
   BARTER_SIDE_SELL = 2
@@ -250,6 +259,10 @@ double barter_decimal_to_double(barter_decimal value);
 size_t barter_decimal_to_string(barter_decimal value, char *buf, size_t cap);
 
 barter_status barter_levels_to_f64(const barter_level *levels, size_t len, double *out);
+
+barter_status barter_log_set_level(const char *logger, int level);
+
+barter_status barter_log_read(int64_t timeout_ns, char *buf, size_t cap, size_t *len);
 
 barter_status barter_markets_start(const char *json, size_t len, barter_markets **out);
 

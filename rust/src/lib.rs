@@ -13,6 +13,7 @@ pub mod event;
 pub mod feed;
 pub mod handle;
 pub mod instrument;
+pub mod log;
 pub mod markets;
 pub mod metrics;
 pub mod options;

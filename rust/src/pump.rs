@@ -57,20 +57,26 @@ pub(crate) async fn pump<K>(
         let mut left = batch.drain(..);
         loop {
             let before = left.len();
-            let mut overflowed = false;
+            let (mut overflowed, mut lost) = (false, 0);
             let (queue, room, open);
             {
                 let target = ending.0.lock();
                 queue = target.clone();
                 room = queue.room().notified();
                 open = target.push(|queue| {
+                    let lost_before = queue.lost();
                     while !queue.held()
                         && let Some(item) = left.next()
                     {
                         push_item(queue, exchange, sub_kind, item, &gate);
                     }
                     overflowed = queue.overflowed();
+                    lost = queue.lost() - lost_before;
                 });
+            }
+            if lost > 0 {
+                let (exchange, kind) = (exchange.as_str(), sub_kind.name());
+                tracing::warn!(exchange, kind, lost, "events are lost: the queue is full");
             }
             gate.took((before - left.len()) as u64);
             match left.len() {

@@ -330,6 +330,10 @@ async fn connection(
 ) {
     let _ended = meter.until_dropped();
     let outcome = feed::connect(plan.clone(), options.clone(), outlet.clone()).await;
+    if let Err(error) = &outcome {
+        let (exchange, kind) = (plan.exchange.as_str(), plan.kind.name());
+        tracing::warn!(exchange, kind, reason = %error, "{}", error.title());
+    }
     // Nobody listens once the initialisation has failed or was cancelled; this task ends with it.
     let _ = opened.send(outcome.as_ref().map(|_| ()).map_err(Clone::clone));
     drop(opened);

@@ -93,6 +93,20 @@ pub const BARTER_EVENT_DROPPED: i32 = 35;
 /// `payload.notice`: a subscription has been silent for long.
 pub const BARTER_EVENT_SILENT: i32 = 36;
 
+// Levels of `barter_log_set_level`: each with those above it.
+/// Nothing.
+pub const BARTER_LOG_OFF: i32 = 0;
+/// What does not work and will not by itself.
+pub const BARTER_LOG_ERROR: i32 = 1;
+/// What does not work, and what is done about it.
+pub const BARTER_LOG_WARN: i32 = 2;
+/// What an operator wants to know of a day without trouble.
+pub const BARTER_LOG_INFO: i32 = 3;
+/// Steps on the way.
+pub const BARTER_LOG_DEBUG: i32 = 4;
+/// Everything.
+pub const BARTER_LOG_TRACE: i32 = 5;
+
 // Sides.
 /// Not known.
 pub const BARTER_SIDE_NONE: i32 = 0;

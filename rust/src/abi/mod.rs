@@ -4,6 +4,7 @@
 mod batch;
 pub mod constants;
 mod facts;
+mod log;
 mod markets;
 mod metrics;
 mod stream;
@@ -12,6 +13,7 @@ mod testing;
 
 pub use batch::*;
 pub use facts::*;
+pub use log::*;
 pub use markets::*;
 pub use metrics::*;
 pub use stream::*;

@@ -3,7 +3,7 @@
 
 use super::{
     dial::dial,
-    error::{FeedError, http_status_meaning, with_causes},
+    error::{FeedError, http_status_meaning, shown, with_causes},
 };
 use crate::options::StreamOptions;
 use barter_instrument::exchange::ExchangeId;
@@ -22,7 +22,7 @@ pub(crate) async fn open_socket(
 ) -> Result<WebSocket, FeedError> {
     let failed = |reason: String| FeedError::Connect {
         exchange,
-        address: address.to_string(),
+        address: shown(address),
         reason,
     };
     let limit = options.connect_timeout;
@@ -41,7 +41,7 @@ pub(crate) async fn open_socket(
                 let status = response.status().as_u16();
                 Err(FeedError::Upgrade {
                     exchange,
-                    address: address.to_string(),
+                    address: shown(address),
                     status,
                     meaning: http_status_meaning(status).to_owned(),
                 })

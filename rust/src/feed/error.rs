@@ -8,6 +8,7 @@ use crate::{
 use barter_data::error::DataError;
 use barter_instrument::exchange::ExchangeId;
 use std::{error::Error, time::Duration};
+use url::Url;
 
 /// Why a connection could not be opened.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -117,6 +118,14 @@ impl FeedError {
         }
     }
 
+    /// What went wrong, in the words of the log.
+    pub(crate) fn title(&self) -> &'static str {
+        match self {
+            Self::Refused { .. } => "the exchange refuses a subscription",
+            _ => "a connection could not be opened",
+        }
+    }
+
     /// How long the exchange asks to be left alone.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
@@ -142,6 +151,18 @@ pub(crate) fn http_status_meaning(status: u16) -> &'static str {
         500..=599 => "the exchange has a fault or is under maintenance",
         _ => "this is not the answer of a WebSocket server",
     }
+}
+
+/// An address as messages name it: what may be secret in it, credentials and query, is left out.
+pub(crate) fn shown(address: &Url) -> String {
+    let mut shown = address.clone();
+    // An address without a host has no credentials, and none is refused that has one.
+    let _ = shown
+        .set_username("")
+        .and_then(|()| shown.set_password(None));
+    shown.set_query(None);
+    shown.set_fragment(None);
+    shown.into()
 }
 
 /// An error with its causes, each once.

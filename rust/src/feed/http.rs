@@ -56,7 +56,11 @@ pub(crate) fn client(
 
 /// Requests `address`.
 pub(crate) async fn get(client: &Client, address: Url) -> Result<Answer, String> {
-    let failed = |error: reqwest::Error| {
+    let failed = |mut error: reqwest::Error| {
+        // A key may stand in the query of an address; the credentials in it are a header by now.
+        if let Some(address) = error.url_mut() {
+            address.set_query(None);
+        }
         let through = client.proxy.as_ref();
         let through =
             through.map(|proxy| format!("through the proxy {proxy}, asked {}: ", proxy.asked()));

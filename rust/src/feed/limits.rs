@@ -341,7 +341,11 @@ pub(crate) async fn connect_turn(exchange: ExchangeId, address: &Url) {
     };
     let wait = turn.saturating_duration_since(Instant::now());
     if !wait.is_zero() {
-        tracing::debug!(%exchange, ?wait, "another connection is not allowed yet");
+        tracing::debug!(
+            exchange = exchange.as_str(),
+            wait_s = wait.as_secs_f64(),
+            "another connection is not allowed yet"
+        );
         sleep_until(turn).await;
     }
 }

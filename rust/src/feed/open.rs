@@ -3,7 +3,7 @@
 
 use super::{
     connect::open_socket,
-    error::FeedError,
+    error::{FeedError, listed, shown},
     exchange::Pair,
     frames::{Frames, Read},
     handshake::{Handshake, Handshaken, Request, SnapshotLink},
@@ -14,7 +14,7 @@ use super::{
     seen::Seen,
     snapshot::Fetcher,
     socket::{self, Outgoing},
-    venue::{Kind, Market, Offers, Venue, market_of},
+    venue::{Kind, Market, Offers, Venue, market_name, market_of},
     weights::Turns,
 };
 use crate::{metrics::Meter, options::StreamOptions};
@@ -109,6 +109,13 @@ where
 {
     meter.connecting(instruments);
     let address = pair.websocket_address(options);
+    let (kind, shown) = (K::SUB_KIND.name(), shown(&address));
+    tracing::debug!(
+        exchange = Ex::ID.as_str(),
+        kind,
+        address = shown,
+        "connecting"
+    );
     let books = pair.snapshot.zip(pair.snapshot_address(options));
     let books = books.map(|(source, address)| {
         let levels = (source.limit)(options.snapshot_depth);
@@ -120,6 +127,12 @@ where
     }
     limits::connect_turn(Ex::ID, &address).await;
     let socket = open_socket(Ex::ID, &address, options).await?;
+    tracing::debug!(
+        exchange = Ex::ID.as_str(),
+        kind,
+        markets = instruments.len(),
+        "connected, subscribing"
+    );
     let (outgoing, mut incoming) = socket::halves(socket, options.keepalive, meter.clone());
     let (map, requests) = requests::<Ex, K>(instruments);
 
@@ -176,6 +189,14 @@ where
         })?;
     let frames = Frames::new(incoming, kept, replies);
     meter.open();
+    let markets = listed(instruments.iter().map(market_name));
+    tracing::info!(
+        exchange = Ex::ID.as_str(),
+        kind,
+        address = shown,
+        markets,
+        "connection opened"
+    );
     Ok(Connection {
         events: Box::pin(ExchangeStream::new(frames, reader, VecDeque::new())),
         _tasks: tasks,

@@ -122,18 +122,24 @@ impl<E> Carrier<E> {
         F: Future<Output = Result<L, FeedError>>,
     {
         loop {
-            let (reason, asked_to_wait) = match opened {
+            let (title, reason, asked_to_wait) = match opened {
                 Ok(connection) => {
                     let since = Instant::now();
                     let End { reason, silence } = self.carry_one(connection).await?;
                     self.backoff.lasted(since.elapsed().saturating_sub(silence));
-                    (reason, None)
+                    ("a connection broke", reason, None)
                 }
-                Err(error) => (error.to_string(), error.retry_after()),
+                Err(error) => (error.title(), error.to_string(), error.retry_after()),
             };
+            let exchange = self.plan.exchange.as_str();
+            let (kind, markets) = (self.plan.kind.name(), names_of(&self.plan));
             let Some(delay) = self.backoff.next((self.draw)()) else {
+                tracing::error!(exchange, kind, markets, reason, "given up: {title}");
                 return self.outlet.item(Err(self.given_up(&reason))).await;
             };
+            let delay = delay.max(asked_to_wait.unwrap_or_default());
+            let next_attempt_s = delay.as_secs_f64();
+            tracing::warn!(exchange, kind, markets, reason, next_attempt_s, "{title}");
             let last_event = self.history.last_event;
             self.outlet.reconnecting(ReconnectingNote {
                 reason,
@@ -145,7 +151,7 @@ impl<E> Carrier<E> {
                     .map(|market| number(market.key))
                     .collect(),
             })?;
-            tokio::time::sleep(delay.max(asked_to_wait.unwrap_or_default())).await;
+            tokio::time::sleep(delay).await;
             self.history.attempts = self.history.attempts.saturating_add(1);
             opened = open().await;
         }
@@ -246,6 +252,15 @@ impl<E> Carrier<E> {
         };
         let Found { silent, mute } = silence.check(Instant::now());
         for one in &silent {
+            let mut markets = self.plan.instruments.iter();
+            let market = markets.find(|market| market.key == one.instrument);
+            tracing::warn!(
+                exchange = self.plan.exchange.as_str(),
+                kind = self.plan.kind.name(),
+                market = market.map(market_name),
+                seconds = one.length.as_secs_f64(),
+                "a subscription is silent"
+            );
             self.outlet.silent(SilentNote {
                 instrument: number(one.instrument),
                 length_ns: one.length.as_nanos().try_into().unwrap_or(i64::MAX),
@@ -271,6 +286,13 @@ impl<E> Carrier<E> {
     fn reconnected(&mut self, event: &MarketEvent<InstrumentIndex, E>) -> Result<(), OutletClosed> {
         let last = self.history.last_event;
         let gap = last.and_then(|last| (event.time_received - last).num_nanoseconds());
+        tracing::info!(
+            exchange = self.plan.exchange.as_str(),
+            kind = self.plan.kind.name(),
+            attempts = self.history.attempts,
+            gap_s = gap.map(|gap_ns| gap_ns as f64 / 1e9),
+            "events flow again"
+        );
         self.outlet.reconnected(ReconnectedNote {
             attempts: std::mem::take(&mut self.history.attempts),
             gap_ns: gap,
@@ -285,11 +307,15 @@ fn number(instrument: InstrumentIndex) -> u32 {
 
 /// `binance_spot trades of BTCUSDT, ETHUSDT and 7 more`.
 fn name_of(plan: &ConnectionPlan) -> String {
-    let markets = plan.instruments.iter().map(market_name);
     format!(
         "{} {} of {}",
         plan.exchange.as_str(),
         plan.kind.name(),
-        listed(markets)
+        names_of(plan)
     )
+}
+
+/// `BTCUSDT, ETHUSDT and 7 more`.
+fn names_of(plan: &ConnectionPlan) -> String {
+    listed(plan.instruments.iter().map(market_name))
 }

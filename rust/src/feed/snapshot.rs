@@ -142,6 +142,15 @@ impl Fetcher {
                     (failure, until)
                 }
             };
+            tracing::warn!(
+                exchange = self.exchange.as_str(),
+                market,
+                reason = failure.reason,
+                next_attempt_s = until
+                    .saturating_duration_since(Instant::now())
+                    .as_secs_f64(),
+                "an order book snapshot could not be had"
+            );
             if !told {
                 told = true;
                 let delayed = Reply::Delayed(id.clone(), self.failed(market, failure));
@@ -193,6 +202,13 @@ impl Fetcher {
     }
 
     fn given_up(&self, market: &str, failure: Failure) -> Reply {
+        let (exchange, reason) = (self.exchange.as_str(), &failure.reason);
+        tracing::warn!(
+            exchange,
+            market,
+            reason,
+            "an order book snapshot is given up"
+        );
         Reply::GivenUp(self.failed(market, failure))
     }
 

@@ -133,6 +133,14 @@ impl State {
         !self.front.is_empty() || self.has_chunks() || back
     }
 
+    /// Events and errors lost so far; none where older ones make way for newer by choice.
+    pub(crate) fn lost(&self) -> u64 {
+        match self.options.policy {
+            QueuePolicy::Conflate => 0,
+            _ => self.metrics.dropped,
+        }
+    }
+
     /// Whether it was full and has closed itself: all that is still pushed is counted as lost.
     pub(crate) fn overflowed(&self) -> bool {
         self.options.policy == QueuePolicy::Close
