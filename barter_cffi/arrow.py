@@ -4,7 +4,8 @@ Called by `Batch`, whose methods say what is in them; importing this needs the e
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
+from itertools import count, takewhile
 from typing import TYPE_CHECKING, Any
 
 from barter_cffi._ffi import NO_INSTRUMENT, lib
@@ -38,12 +39,12 @@ _TYPES: dict[int, str] = {
     lib.BARTER_EVENT_DROPPED: "dropped",
     lib.BARTER_EVENT_SILENT: "silent",
 }
-_NAMES = [*_TYPES.values(), "book_snapshot"]
+_NAMES = pa.array([*_TYPES.values(), "book_snapshot"])
 _PLACES = np.zeros(256, np.int32)
 _PLACES[list(_TYPES)] = range(len(_TYPES))
-_EXCHANGES: list[str] = []
-while (_name := exchange_name(len(_EXCHANGES) + 1)) is not None:
-    _EXCHANGES.append(_name)
+_EXCHANGES = pa.array([*takewhile(bool, map(exchange_name, count(1)))])
+_SIDES = pa.array([str(SIDES[number]) for number in sorted(SIDES)])
+_KINDS = pa.array([*map(str, SubKind)])
 
 
 def record_batch(batch: Batch[Any], of: Rows | None, only: bool, exact: bool) -> pa.RecordBatch:
@@ -52,7 +53,7 @@ def record_batch(batch: Batch[Any], of: Rows | None, only: bool, exact: bool) ->
     columns = _header(batch, rows)
     if of is not None:
         columns |= _PAYLOADS[of](batch, rows, exact)
-    return pa.RecordBatch.from_pydict(columns)
+    return pa.RecordBatch.from_arrays([*columns.values()], [*columns])
 
 
 def _header(batch: Batch[Any], rows: NDArray[np.void]) -> dict[str, pa.Array]:
@@ -64,7 +65,7 @@ def _header(batch: Batch[Any], rows: NDArray[np.void]) -> dict[str, pa.Array]:
     return {
         "time_exchange": _times(rows["time_exchange"]),
         "time_received": _times(rows["time_received"]),
-        "instrument": _dictionary(instruments.astype(np.int32), names, ~known),
+        "instrument": _dictionary(instruments.astype(np.int32), pa.array(names, pa.string()), ~known),
         "exchange": _dictionary(rows["exchange"].astype(np.int32) - 1, _EXCHANGES, rows["exchange"] == 0),
         "kind": _dictionary(kinds, _NAMES, None),
     }
@@ -120,7 +121,7 @@ def _liquidations(_: Batch[Any], rows: NDArray[np.void], __: bool) -> dict[str, 
 def _notices(batch: Batch[Any], rows: NDArray[np.void], _: bool) -> dict[str, pa.Array]:
     items = batch.notices
     return {
-        "sub_kind": _dictionary(rows["sub_kind"].astype(np.int32) - 1, list(SubKind), rows["sub_kind"] == 0),
+        "sub_kind": _dictionary(rows["sub_kind"].astype(np.int32) - 1, _KINDS, rows["sub_kind"] == 0),
         "count": pa.array(rows["count"]),
         "first": _times(rows["first"]),
         "last": _times(rows["last"]),
@@ -160,17 +161,18 @@ def _floats(column: NDArray[Any], none: NDArray[np.bool_]) -> pa.Array:
 
 
 def _sides(column: NDArray[Any]) -> pa.Array:
-    return _dictionary(column.astype(np.int32) - 1, [SIDES[number] for number in sorted(SIDES)], column == 0)
+    return _dictionary(column.astype(np.int32) - 1, _SIDES, column == 0)
 
 
-def _dictionary(places: NDArray[np.int32], names: Iterable[str], none: NDArray[np.bool_] | None) -> pa.Array:
-    return pa.DictionaryArray.from_arrays(pa.array(places, mask=none), pa.array([*map(str, names)], pa.string()))
+def _dictionary(places: NDArray[np.int32], names: pa.Array, none: NDArray[np.bool_] | None) -> pa.Array:
+    return pa.DictionaryArray.from_arrays(pa.array(places, mask=none), names)
 
 
 def _ids(rows: NDArray[np.void], none: NDArray[np.bool_]) -> pa.Array:
     lengths, width = rows["id_len"].astype(np.int64), rows.dtype["id"].itemsize
-    letters = np.ascontiguousarray(rows["id"]).view(np.uint8).reshape(len(rows), width)
-    text = letters[np.arange(width) < lengths[:, None]]
+    longest = lengths.max(initial=0)
+    letters = np.ascontiguousarray(rows["id"]).view(np.uint8).reshape(len(rows), width)[:, :longest]
+    text = letters[np.arange(longest) < lengths[:, None]]
     return pa.Array.from_buffers(pa.string(), len(rows), [_validity(none), _offsets(lengths), pa.py_buffer(text)])
 
 

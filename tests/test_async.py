@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
 from contextlib import ExitStack, suppress
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any, Literal, TypeAlias
 
 import anyio
@@ -336,6 +337,25 @@ def test_two_event_loops_and_a_thread_share_a_stream_without_a_busy_wait(memory:
         reader.result()
     items = [item for mine in got.values() for item in mine]
     assert sorted(items, key=lambda item: item.time_exchange_ns) == sent
+
+
+def test_thousands_of_wake_ups_one_by_one_miss_none(memory: MakesStreams, run: Run) -> None:
+    stream, injector = opened(memory)
+    made, wanted = trade(btc(injector)), SimpleQueue[bool]()
+
+    def feed() -> None:
+        while wanted.get():
+            injector.push(made)
+
+    async def main() -> None:
+        for _ in range(3_000):
+            wanted.put(True)  # the feeder pushes before, while or after this task begins to wait
+            assert await stream.recv_async(BOUND_S) == made
+
+    feeder = InThread(feed)
+    run(main)
+    wanted.put(False)
+    feeder.result()
 
 
 def test_200_streams_are_read_in_one_loop_without_a_thread_each(run: Run) -> None:
