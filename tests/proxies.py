@@ -59,6 +59,11 @@ class Proxy:
         """How many connections to a port it was asked for so far."""
         return sum(line.endswith(f":{port}\n") for line in self._lines)
 
+    def hosts(self, port: int) -> set[str]:
+        """By what names or numbers it was asked for a port."""
+        asked = [line.split("-> ")[1] for line in self._lines if line.endswith(f":{port}\n")]
+        return {destination.rpartition(":")[0] for destination in asked}
+
     def wait_connections(self, port: int, count: int) -> None:
         """Waits until it was asked for so many."""
         eventually(lambda: self.connections(port) >= count)

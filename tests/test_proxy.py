@@ -4,6 +4,7 @@ and what is said where one does not help.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -12,6 +13,7 @@ from proxies import PASSWORD, SECRETS, USER, Proxy, answering, dead, mute, runni
 from barter_cffi import (
     BookSnapshotEvent,
     ConnectError,
+    Endpoint,
     StreamOptions,
     Subscription,
     TradeEvent,
@@ -26,6 +28,13 @@ SCHEMES = ("http", "socks5", "socks5h")
 BOUND_S = 10.0
 
 pytestmark = pytest.mark.timeout(60)
+
+
+@pytest.fixture(autouse=True)
+def no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The environment names no proxy but that of a test."""
+    for variable in [name for name in os.environ if name.lower().endswith("_proxy")]:
+        monkeypatch.delenv(variable)
 
 
 @pytest.fixture(params=[True, False], ids=["tls", "plain"])
@@ -86,13 +95,26 @@ def test_websocket_and_rest_go_through_the_proxy_with_its_credentials(
 
 
 @pytest.mark.parametrize(
+    ("scheme", "asked_for"), [("http", "localhost"), ("socks5", "127.0.0.1"), ("socks5h", "localhost")]
+)
+def test_a_name_is_resolved_here_or_by_the_proxy_as_its_scheme_says(proxy: Proxy, scheme: str, asked_for: str) -> None:
+    with LocalExchange(["kraken", "binance_spot"], autostart=False, depth=10) as exchange:
+        endpoints = {
+            name: Endpoint(*(base.replace("127.0.0.1", "localhost") for base in bases))
+            for name, bases in exchange.addresses.items()
+        }
+        read(exchange, StreamOptions(endpoints=endpoints, proxy=proxy.address(scheme)))  # type: ignore[arg-type]
+        assert_all_came_through(proxy, exchange)
+        assert proxy.hosts(exchange.port) == {asked_for}
+
+
+@pytest.mark.parametrize(
     "variables",
     [("HTTPS_PROXY", "HTTP_PROXY"), ("https_proxy", "http_proxy"), ("ALL_PROXY",), ("all_proxy",)],
 )
 def test_the_variables_of_the_environment_name_the_proxy(
     exchange: LocalExchange, proxy: Proxy, variables: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("NO_PROXY", "")
     for variable in variables:
         monkeypatch.setenv(variable, proxy.address("socks5h"))
     read(exchange, options(exchange))

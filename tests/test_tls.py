@@ -126,6 +126,13 @@ def test_without_tls_there_is_no_authority() -> None:
         _ = exchange.ca_file
 
 
+def test_without_trustme_the_error_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "trustme", None)
+    monkeypatch.delitem(sys.modules, "barter_cffi.testing.local_exchange.certificates", raising=False)
+    with pytest.raises(ImportError, match=r"needs trustme: pip install barter-cffi\[testing\]"):
+        LocalExchange(["kraken"], tls=True).start()
+
+
 def test_the_program_serves_tls_and_writes_the_authority_down(tmp_path: Path) -> None:
     ca_file = tmp_path / "authority.pem"
     command = [sys.executable, "-m", "barter_cffi.testing.local_exchange", "--exchanges", "kraken"]

@@ -42,7 +42,9 @@ def main() -> None:
     meter = Meter(row)
     subscriptions = [Subscription("binance_spot", name[:-4], "usdt", "spot", KIND) for name in NAMES]
     endpoint = Endpoint(websocket=f"{SCHEME}://{HOST}", rest=REST)
-    options = StreamOptions(endpoints={"binance_spot": endpoint}, **({"ca_file": CA_FILE} if CA_FILE else {}))
+    options = StreamOptions(
+        endpoints={"binance_spot": endpoint}, proxy=False, **({"ca_file": CA_FILE} if CA_FILE else {})
+    )
     with init_dynamic_streams([subscriptions], options) as streams:
         stream = streams.select_all()
         assert stream is not None

@@ -19,7 +19,7 @@ def ours() -> None:
 
     btc = Subscription("binance_spot", "btc", "usdt", "spot", "trades")
     spin = {"spin": 0.002} if FACE == "spin" else {}
-    options = StreamOptions(endpoints={"binance_spot": f"ws://{ADDRESS}"}, **spin)
+    options = StreamOptions(endpoints={"binance_spot": f"ws://{ADDRESS}"}, proxy=False, **spin)
     end = now() + int(SECONDS * 1e9)
     with init_dynamic_streams([btc], options) as streams:
         trades = streams.select_trades("binance_spot")

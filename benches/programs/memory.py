@@ -13,7 +13,7 @@ from barter_cffi import Endpoint, StreamOptions, Subscription, init_dynamic_stre
 
 WHAT, ADDRESS, COUNT = sys.argv[1], sys.argv[2], int(sys.argv[3])
 ENDPOINT = Endpoint(websocket=f"ws://{ADDRESS}", rest=f"http://{ADDRESS}")
-OPTIONS = StreamOptions(endpoints={"binance_spot": ENDPOINT})
+OPTIONS = StreamOptions(endpoints={"binance_spot": ENDPOINT}, proxy=False)
 OF_EACH_SOCKET = 10
 
 

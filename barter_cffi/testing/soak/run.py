@@ -120,6 +120,7 @@ class Soak:
                     exchange.emit(name, "trades", market, _JOURNAL, unheard="allow")
             options = StreamOptions(
                 endpoints=exchange.endpoints,
+                proxy=False,
                 ca_file=exchange.ca_file,
                 connect_timeout=_PATIENCE_S,
                 subscribe_timeout=_PATIENCE_S,
