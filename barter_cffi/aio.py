@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from contextlib import suppress
-from functools import partial
 from typing import Any
 
 import anyio
@@ -95,4 +94,4 @@ class _Place:
         watching = self.watching
         if watching is not None:
             with suppress(RuntimeError):  # the loop has ended, and nobody waits in it
-                self._soon(partial(watching.cancel))
+                self._soon(watching.cancel)

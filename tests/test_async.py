@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import gc
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -613,6 +614,41 @@ def test_asyncios_own_wait_for_and_cancel_lose_nothing(memory: MakesStreams) -> 
     def feed() -> None:
         for item in sent:
             injector.push(item)
+
+    asyncio.run(asyncio.wait_for(main(), BOUND_S))
+    assert got == sent
+
+
+def test_tasks_of_asyncio_that_are_cancelled_in_every_place_pass_it_on(memory: MakesStreams) -> None:
+    import asyncio
+
+    stream, injector = opened(memory)
+    sent = trades(btc(injector), 600)
+    got: list[Any] = []
+    chance = random.Random(0)
+
+    async def take() -> None:
+        got.append(await stream.recv_async())
+
+    async def main() -> None:
+        waiting: list[asyncio.Task[None]] = []
+        for number, item in enumerate(sent):
+            waiting += [asyncio.create_task(take()) for _ in range(chance.randrange(4))]
+            for _ in range(chance.randrange(4)):
+                await asyncio.sleep(0)
+            for task in chance.sample(waiting, min(len(waiting), chance.randrange(3))):
+                task.cancel()
+            injector.push(item)
+            if number % 50 == 0:
+                await asyncio.sleep(0.001)
+            waiting = [task for task in waiting if not task.done()]
+        left = len(sent) - len(got)
+        waiting += [asyncio.create_task(take()) for _ in range(left + 10)]
+        while len(got) < len(sent):
+            await asyncio.sleep(0.001)
+        stream.close()
+        ended = await asyncio.gather(*waiting, return_exceptions=True)
+        assert {type(one) for one in ended} <= {type(None), asyncio.CancelledError, StreamClosedError}
 
     asyncio.run(asyncio.wait_for(main(), BOUND_S))
     assert got == sent
