@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeAlias
 
 import msgspec
 
-from barter_cffi._ffi import check, ffi, lib, ready_fd, text
+from barter_cffi._ffi import check, ffi, last_message, lib, ready_fd, text
 from barter_cffi._json import json_bytes
 from barter_cffi._logging import follow
 from barter_cffi._wait import deadline_after, wait
@@ -175,6 +175,42 @@ class DynamicStreams:
         """
         return streams_metrics(text(lib.barter_streams_metrics_json, self._handle), self._instruments)
 
+    def subscribe(
+        self, batches: Iterable[AnySubscription | Iterable[AnySubscription]], *, timeout: float | None = 30.0
+    ) -> None:
+        """Subscribes on the running set and waits until what is new is open, all of it or nothing; other subscriptions
+        go on undisturbed.
+
+        New instruments come in the streams of their exchange server and kind, also in those that were selected before,
+        merged ones too. An exchange server and kind that had no stream, or whose stream was closed or has ended, can be
+        selected after that, also where `select_all` took what there was. What is subscribed already is not subscribed
+        again. Indices of instruments keep their meaning. One thread's addition waits for another's.
+
+        Args:
+            batches: as of `init_dynamic_streams`; each batch opens connections of its own.
+            timeout: seconds for all of it, from 0 to 1e9; None leaves it to the time-outs of the options.
+
+        Raises:
+            SubscriptionError, ConnectError, InitTimeoutError: as of `init_dynamic_streams`; nothing of it is left then.
+            ArgumentError: the streams are in memory.
+            StreamClosedError: the set was closed.
+        """
+        deadline = None if timeout is None else deadline_after(timeout)
+        request = json_bytes({"batches": batches_json(batches)})
+        addition = ffi.new("barter_streams **")
+        start = partial(lib.barter_streams_subscribe_start, self._handle, request, len(request))
+        try:
+            if check(wait(lambda left: int(start(left, addition)), deadline)) == lib.BARTER_TIMEOUT:
+                raise InitTimeoutError(f"another addition was under way for {timeout} s")
+            if check(wait(partial(lib.barter_streams_wait, addition[0]), deadline)) == lib.BARTER_TIMEOUT:
+                missing = last_message()
+                lib.barter_streams_close(addition[0])
+                if lib.barter_streams_wait(addition[0], 0) != lib.BARTER_OK:
+                    raise InitTimeoutError(_late(timeout, missing))
+        finally:
+            lib.barter_streams_free(addition[0])
+        self._instruments.refresh()
+
     def close(self) -> None:
         """Closes everything that was not selected, and every stream that was; twice is the same as once."""
         self._closed = True
@@ -244,5 +280,9 @@ def _start(
 
 def _opened(handle: Any, status: int, timeout: float | None) -> DynamicStreams:
     if check(status) == lib.BARTER_TIMEOUT:
-        raise InitTimeoutError(f"not all connections were open within {timeout} s")
+        raise InitTimeoutError(_late(timeout, last_message()))
     return DynamicStreams(handle)
+
+
+def _late(timeout: float | None, missing: str) -> str:
+    return f"not all connections were open within {timeout} s: {missing}"

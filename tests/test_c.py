@@ -35,6 +35,15 @@ def test_the_c_program_compiles_without_a_warning_and_all_its_checks_hold(name: 
     assert (run.returncode, run.stdout) == (0, f"{name}: ok\n"), run.stderr
 
 
+def test_the_c_program_subscribes_on_a_running_set(tmp_path: Path) -> None:
+    program = compiled(ROOT / "tests" / "c" / "subscribe.c", tmp_path)
+    with LocalExchange(["binance_spot"], rate=200.0) as exchange:
+        address = exchange.endpoints["binance_spot"].websocket
+        assert address is not None
+        run = subprocess.run([program, address], capture_output=True, text=True, timeout=30)
+    assert (run.returncode, run.stdout) == (0, "subscribe: ok\n"), run.stderr
+
+
 def test_the_c_example_prints_the_trades_of_a_live_stream(tmp_path: Path) -> None:
     program = compiled(ROOT / "examples" / "c" / "trades.c", tmp_path)
     with LocalExchange(["binance_spot"], rate=200.0) as exchange:

@@ -747,7 +747,8 @@ barter_status barter_streams_start(const char *json, size_t len, barter_streams 
 
 /**
  * Waits until every connection is open: OK, or the failure, as often as asked; `BARTER_TIMEOUT` after `timeout_ns`
- * (negative: for ever, 0: only looks).
+ * (negative: for ever, 0: only looks), and then the last error message names the connections that are not open yet
+ * and those that failed. The message of a failure names every connection that failed, and why.
  *
  * Ownership: nothing changes hands.
  * Errors: `BARTER_CONNECT_FAILED`, `_HANDSHAKE_TIMEOUT`, `_SUBSCRIPTION_REFUSED`, `_SNAPSHOT_FAILED`,
@@ -764,6 +765,41 @@ barter_status barter_streams_wait(barter_streams *streams, int64_t timeout_ns);
  * Requires: As for `barter_streams_start`.
  */
 barter_status barter_streams_init(const char *json, size_t len, int64_t timeout_ns, barter_streams **out);
+
+/**
+ * Subscribes on a running set: parses and checks `{"batches": …}` as `barter_streams_start` does, and waits until what
+ * is not subscribed yet is open, all or nothing. New instruments come in the streams of their exchange and kind, also
+ * where these were selected or merged; an exchange and kind that had no stream, or whose stream was closed or has
+ * ended, can be selected then. Indices keep their meaning: instruments are only ever appended.
+ *
+ * Ownership: nothing changes hands.
+ * Errors: those of `barter_streams_start` and `barter_streams_wait`, `BARTER_TIMEOUT` when the time was up: then, and
+ * after a failure, nothing of it is left. `BARTER_INVALID_ARGUMENT` for streams in memory, `BARTER_NOT_READY` while
+ * the set itself is opening. Threads: any; one addition at a time, others wait for it.
+ *
+ * Requires: `json` is valid for reads of `len` bytes.
+ */
+barter_status barter_streams_subscribe(barter_streams *streams,
+                                       const char *json,
+                                       size_t len,
+                                       int64_t timeout_ns);
+
+/**
+ * The first half of `barter_streams_subscribe`, for callers that wait in several goes: begins to open and gives a set
+ * in `*out` whose only use is `barter_streams_wait`, `_ready_fd` and `_free`. Freeing it before it is open undoes
+ * everything, after that nothing. Waits `timeout_ns` while another addition to the set is under way, then gives
+ * `BARTER_TIMEOUT`.
+ *
+ * Ownership: the caller frees `*out` with `barter_streams_free`; NULL on any status but OK.
+ * Errors: those of `barter_streams_subscribe` that need no waiting. Threads: any.
+ *
+ * Requires: `json` is valid for reads of `len` bytes, `out` for a write.
+ */
+barter_status barter_streams_subscribe_start(barter_streams *streams,
+                                             const char *json,
+                                             size_t len,
+                                             int64_t timeout_ns,
+                                             barter_streams **out);
 
 /**
  * Takes a stream out of the set: of one kind (`BARTER_SUB_*`) and one exchange, or with `exchange` NULL all that is

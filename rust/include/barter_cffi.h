@@ -298,6 +298,14 @@ barter_status barter_streams_wait(barter_streams *streams, int64_t timeout_ns);
 
 barter_status barter_streams_init(const char *json, size_t len, int64_t timeout_ns, barter_streams **out);
 
+barter_status barter_streams_subscribe(barter_streams *streams, const char *json, size_t len, int64_t timeout_ns);
+
+barter_status barter_streams_subscribe_start(barter_streams *streams,
+                                             const char *json,
+                                             size_t len,
+                                             int64_t timeout_ns,
+                                             barter_streams **out);
+
 barter_status barter_streams_select(barter_streams *streams,
                                     uint8_t sub_kind,
                                     const char *exchange,

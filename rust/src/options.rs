@@ -41,6 +41,13 @@ pub struct StreamOptions {
     pub snapshot_depth: Option<u32>,
 }
 
+impl StreamOptions {
+    /// How long a connection takes at most to fail once its turn to open has come.
+    pub(crate) fn patience(&self) -> Duration {
+        self.connect_timeout.saturating_add(self.subscribe_timeout)
+    }
+}
+
 impl Default for StreamOptions {
     fn default() -> Self {
         Raw::default()

@@ -1,5 +1,9 @@
 //! A set of streams: upstream's `DynamicStreams<InstrumentIndex>` made ready for callers of any thread. Opening runs
 //! in the background; [`Streams::wait`] waits for it; `select` takes single streams or merges of them out, each once.
+//! `subscribe` adds to a set that is open.
+
+mod opening;
+mod subscribe;
 
 use crate::{
     feed::{self, FeedError},
@@ -8,7 +12,7 @@ use crate::{
     options::{QueuePolicy, Queues, Start, StreamOptions},
     outlet::{AnyOutlet, Gate, Outlet},
     platform::ReadySignal,
-    pump::{Source, pump},
+    pump::{Source, Target, pump},
     queue::{KeptBook, Queue},
     runtime,
     status::{Error, Result, Status},
@@ -17,18 +21,21 @@ use crate::{
 };
 use barter_data::streams::{builder::dynamic::DynamicStreams, consumer::MarketStreamResult};
 use barter_instrument::{exchange::ExchangeId, instrument::InstrumentIndex};
-use parking_lot::{Condvar, Mutex};
+use opening::Opening;
+use parking_lot::{Condvar, Mutex, MutexGuard};
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     mem,
     os::fd::OwnedFd,
     sync::{Arc, Weak},
-    time::Instant,
+    time::{Duration, Instant},
 };
+use subscribe::{Addition, Opener};
 use tokio::{
     runtime::Handle,
     sync::mpsc,
     task::{AbortHandle, JoinSet},
+    time::timeout_at,
 };
 use tokio_stream::wrappers::UnboundedReceiverStream;
 
@@ -40,17 +47,49 @@ pub struct Streams {
     instruments: Arc<Instruments>,
     state: Mutex<State>,
     changed: Condvar,
+    /// The set that this one is to be added to.
+    addition: Option<Addition>,
 }
 
 struct State {
     phase: Phase,
+    /// How the connections open.
+    opening: Opening,
     queues: BTreeMap<SourceKey, Arc<Queue>>,
+    /// Where the connections lead, of streams that were selected too.
+    feeds: BTreeMap<SourceKey, Feed>,
+    /// `None` in memory.
+    options: Option<Arc<StreamOptions>>,
+    /// Whether something is being added.
+    changing: bool,
+    /// What is being added.
+    addition: Weak<Streams>,
     /// The streams selected, for the metrics.
     selected: Vec<Weak<Stream>>,
     signal: Option<ReadySignal>,
     /// The task that waits for the connections.
-    opening: Option<AbortHandle>,
+    watching: Option<AbortHandle>,
 }
+
+/// The way into one stream.
+struct Feed {
+    /// Another outlet into it; `None` where it has ended.
+    outlet: Door,
+    target: Target,
+    carried: Vec<Carried>,
+}
+
+/// Makes another outlet into a channel for as long as any is there.
+type Door = Box<dyn Fn() -> Option<AnyOutlet> + Send>;
+
+/// A connection.
+struct Carried {
+    instruments: Vec<InstrumentIndex>,
+    task: AbortHandle,
+}
+
+/// Which connection, and how it opened.
+type Outcome = (usize, std::result::Result<(), FeedError>);
 
 enum Phase {
     Opening,
@@ -72,28 +111,42 @@ impl Streams {
             .check(connections.iter().map(|plan| plan.kind))?;
         let runtime = runtime::handle()?;
         let keys = connections.iter().map(|plan| (plan.kind, plan.exchange));
-        let Channels {
-            dynamic,
-            gates,
-            outlets,
-        } = Channels::new(keys);
-        let mut sources = pumps(dynamic, &gates, &options.queues, &runtime);
-        let (opened, outcomes) = mpsc::unbounded_channel();
-        let (options, total) = (Arc::new(options), connections.len());
-        for plan in connections {
-            let key = (plan.kind, plan.exchange);
-            if let (Some((queue, source)), Some(outlet)) =
-                (sources.get_mut(&key), outlets.get(&key))
-            {
-                let meter = queue.meter(&plan);
-                let outlet = outlet.clone().metered(meter.clone());
-                let connection = connection(plan, options.clone(), outlet, opened.clone(), meter);
-                source.tasks.spawn_on(connection, &runtime);
+        let channels = Channels::new(keys);
+        let (queues, mut feeds) =
+            pumps(channels.dynamic, &channels.gates, &options.queues, &runtime);
+        for (key, door) in channels.doors {
+            if let Some(feed) = feeds.get_mut(&key) {
+                feed.outlet = door;
             }
         }
-        let streams = Arc::new(Self::with_sources(sources, instruments, Phase::Opening));
-        let opening = watch(Arc::downgrade(&streams), outcomes, total, options.start);
-        streams.state.lock().opening = Some(runtime.spawn(opening).abort_handle());
+        let (opened, outcomes) = mpsc::unbounded_channel();
+        let options = Arc::new(options);
+        let names = connections.iter().map(feed::name_of).collect();
+        let opener = Opener {
+            options: options.clone(),
+            runtime: runtime.clone(),
+            opened,
+        };
+        for (number, plan) in connections.into_iter().enumerate() {
+            let key = (plan.kind, plan.exchange);
+            if let (Some(feed), Some(outlet)) = (feeds.get_mut(&key), channels.outlets.get(&key)) {
+                opener.open(number, plan, feed, outlet.clone());
+            }
+        }
+        let opening = Opening::new(options.start, names);
+        let watch_for = options.patience();
+        let streams = Arc::new(Self::new(
+            queues,
+            instruments,
+            Phase::Opening,
+            Some(options),
+        ));
+        let mut state = streams.state.lock();
+        state.feeds = feeds;
+        state.opening = opening;
+        let watch = watch(Arc::downgrade(&streams), outcomes, watch_for);
+        state.watching = Some(runtime.spawn(watch).abort_handle());
+        drop(state);
         Ok(streams)
     }
 
@@ -112,37 +165,33 @@ impl Streams {
         instruments: Arc<Instruments>,
         options: &Queues,
     ) -> Result<Arc<Self>> {
-        let sources = pumps(dynamic, gates, options, &runtime::handle()?);
-        options.check(sources.keys().map(|(kind, _)| *kind))?;
-        Ok(Arc::new(Self::with_sources(
-            sources,
-            instruments,
-            Phase::Open,
-        )))
+        let (queues, _) = pumps(dynamic, gates, options, &runtime::handle()?);
+        options.check(queues.keys().map(|(kind, _)| *kind))?;
+        Ok(Arc::new(Self::new(queues, instruments, Phase::Open, None)))
     }
 
-    fn with_sources(
-        sources: BTreeMap<SourceKey, (Arc<Queue>, Source)>,
+    fn new(
+        queues: BTreeMap<SourceKey, Arc<Queue>>,
         instruments: Arc<Instruments>,
         phase: Phase,
+        options: Option<Arc<StreamOptions>>,
     ) -> Self {
-        let queues = sources
-            .into_iter()
-            .map(|(key, (queue, source))| {
-                queue.adopt(source);
-                (key, queue)
-            })
-            .collect();
         Self {
             instruments,
             state: Mutex::new(State {
                 phase,
+                opening: Opening::new(Start::All, Vec::new()),
                 queues,
+                feeds: BTreeMap::new(),
+                options,
+                changing: false,
+                addition: Weak::new(),
                 selected: Vec::new(),
                 signal: None,
-                opening: None,
+                watching: None,
             }),
             changed: Condvar::new(),
+            addition: None,
         }
     }
 
@@ -171,6 +220,11 @@ impl Streams {
         }
     }
 
+    /// Which connections failed and why, and which are not open yet; empty where all are open.
+    pub fn progress(&self) -> String {
+        self.state.lock().opening.words()
+    }
+
     /// Takes streams out of the set: those of `kind` (`None`: any) and `exchange` (`None`: any), merged where there
     /// are several. `Ok(None)` where none is left.
     pub fn select(
@@ -179,17 +233,7 @@ impl Streams {
         exchange: Option<ExchangeId>,
     ) -> Result<Option<Arc<Stream>>> {
         let mut state = self.state.lock();
-        match &state.phase {
-            Phase::Open => {}
-            Phase::Failed(error) => return Err(error.clone()),
-            Phase::Closed => return Err(closed()),
-            Phase::Opening => {
-                return Err(Error::new(
-                    Status::NotReady,
-                    "the streams are still opening; wait for them first",
-                ));
-            }
-        }
+        state.open()?;
         let wanted = |(of_kind, of_exchange): &SourceKey| {
             kind.is_none_or(|kind| kind == *of_kind)
                 && exchange.is_none_or(|exchange| exchange == *of_exchange)
@@ -254,31 +298,76 @@ impl Streams {
         self.end(Phase::Closed);
     }
 
-    fn end(&self, phase: Phase) {
+    /// What the connections' outcomes make of the set.
+    fn decide(&self) {
+        // Were it dropped below, it would close this one, whose state is locked there.
+        let _set = self.added_to();
         let mut state = self.state.lock();
-        if matches!(state.phase, Phase::Closed) {
+        if !matches!(state.phase, Phase::Opening) {
             return;
         }
-        if matches!(phase, Phase::Open) && !matches!(state.phase, Phase::Opening) {
-            return;
+        let failed = state.opening.error();
+        let handed_over = match failed {
+            None => self.hand_over(&mut state),
+            Some(error) => Err(error),
+        };
+        let phase = match handed_over {
+            Ok(()) => Phase::Open,
+            Err(error) => Phase::Failed(error),
+        };
+        self.enter(state, phase);
+    }
+
+    fn end(&self, phase: Phase) {
+        let state = self.state.lock();
+        // An addition that is open is another's.
+        let over = self.addition.is_some() && matches!(state.phase, Phase::Open);
+        if !over && !matches!(state.phase, Phase::Closed) {
+            self.enter(state, phase);
         }
+    }
+
+    fn enter(&self, mut state: MutexGuard<'_, State>, phase: Phase) {
+        let was_opening = matches!(state.phase, Phase::Opening);
         let open = matches!(phase, Phase::Open);
         state.phase = phase;
-        let opening = state.opening.take();
-        let queues = if open {
-            BTreeMap::new()
+        let watching = state.watching.take();
+        let (queues, addition) = if open {
+            (BTreeMap::new(), Weak::new())
         } else {
-            mem::take(&mut state.queues)
+            state.feeds.clear();
+            (mem::take(&mut state.queues), mem::take(&mut state.addition))
         };
         if let Some(signal) = &mut state.signal {
             signal.set(true);
         }
-        self.changed.notify_all();
         drop(state);
-        if let (Some(opening), false) = (opening, open) {
-            opening.abort();
+        if let (Some(watching), false) = (watching, open) {
+            watching.abort();
         }
         queues.values().for_each(|queue| queue.close());
+        if was_opening {
+            self.addition_ended(!open);
+        }
+        self.changed.notify_all();
+        if let Some(addition) = addition.upgrade() {
+            addition.close();
+        }
+    }
+}
+
+impl State {
+    /// An error where the set is not open.
+    fn open(&self) -> Result<()> {
+        match &self.phase {
+            Phase::Open => Ok(()),
+            Phase::Failed(error) => Err(error.clone()),
+            Phase::Closed => Err(closed()),
+            Phase::Opening => Err(Error::new(
+                Status::NotReady,
+                "the streams are still opening; wait for them first",
+            )),
+        }
     }
 }
 
@@ -325,7 +414,7 @@ async fn connection(
     plan: ConnectionPlan,
     options: Arc<StreamOptions>,
     outlet: AnyOutlet,
-    opened: mpsc::UnboundedSender<std::result::Result<(), FeedError>>,
+    (number, opened): (usize, mpsc::UnboundedSender<Outcome>),
     meter: Arc<Meter>,
 ) {
     let _ended = meter.until_dropped();
@@ -335,7 +424,7 @@ async fn connection(
         tracing::warn!(exchange, kind, reason = %error, "{}", error.title());
     }
     // Nobody listens once the initialisation has failed or was cancelled; this task ends with it.
-    let _ = opened.send(outcome.as_ref().map(|_| ()).map_err(Clone::clone));
+    let _ = opened.send((number, outcome.as_ref().map(|_| ()).map_err(Clone::clone)));
     drop(opened);
     match outcome {
         Ok(running) => running.await,
@@ -346,36 +435,30 @@ async fn connection(
     }
 }
 
-/// Waits for every connection's first outcome and decides on the set.
+/// Waits for every connection's first outcome and decides on the set. Where it is certain to fail it waits so long
+/// for the others, so that the error can name every one that fails.
 async fn watch(
     streams: Weak<Streams>,
-    mut outcomes: mpsc::UnboundedReceiver<std::result::Result<(), FeedError>>,
-    total: usize,
-    start: Start,
+    mut outcomes: mpsc::UnboundedReceiver<Outcome>,
+    patience: Duration,
 ) {
-    let mut failures = Vec::new();
-    while let Some(outcome) = outcomes.recv().await {
-        if let Err(error) = outcome {
-            failures.push(error);
-            if start == Start::All {
-                break;
-            }
+    let mut deadline = None;
+    loop {
+        let outcome = match deadline {
+            None => outcomes.recv().await,
+            Some(deadline) => timeout_at(deadline, outcomes.recv()).await.unwrap_or(None),
+        };
+        let Some(streams) = streams.upgrade() else {
+            return;
+        };
+        let Some((number, outcome)) = outcome else {
+            return streams.decide();
+        };
+        let mut state = streams.state.lock();
+        state.opening.outcome(number, outcome);
+        if state.opening.must_fail() && deadline.is_none() {
+            deadline = Some(tokio::time::Instant::now() + patience);
         }
-    }
-    let failed = match start {
-        Start::All => !failures.is_empty(),
-        Start::Any => failures.len() == total,
-    };
-    let phase = match failures.first() {
-        Some(first) if failed => {
-            let messages: BTreeSet<String> = failures.iter().map(ToString::to_string).collect();
-            let message = messages.into_iter().collect::<Vec<_>>().join("; ");
-            Phase::Failed(Error::new(first.status(), message))
-        }
-        _ => Phase::Open,
-    };
-    if let Some(streams) = streams.upgrade() {
-        streams.end(phase);
     }
 }
 
@@ -384,6 +467,8 @@ pub(crate) struct Channels {
     pub(crate) dynamic: DynamicStreams<InstrumentIndex>,
     pub(crate) gates: HashMap<SourceKey, Arc<Gate>>,
     pub(crate) outlets: HashMap<SourceKey, AnyOutlet>,
+    /// Makers of more outlets.
+    doors: HashMap<SourceKey, Door>,
 }
 
 impl Channels {
@@ -396,6 +481,7 @@ impl Channels {
             liquidations: Default::default(),
         };
         let (mut gates, mut outlets) = (HashMap::new(), HashMap::new());
+        let mut doors: HashMap<SourceKey, Door> = HashMap::new();
         for (kind, exchange) in keys.collect::<BTreeSet<_>>() {
             let gate = Arc::new(Gate::default());
             macro_rules! channel {
@@ -404,6 +490,12 @@ impl Channels {
                     dynamic
                         .$field
                         .insert(exchange, UnboundedReceiverStream::new(rx));
+                    let (weak, of_door) = (tx.downgrade(), gate.clone());
+                    let door = move || {
+                        let outlet = Outlet::new(exchange, weak.upgrade()?, of_door.clone());
+                        Some(AnyOutlet::$variant(outlet))
+                    };
+                    doors.insert((kind, exchange), Box::new(door));
                     AnyOutlet::$variant(Outlet::new(exchange, tx, gate.clone()))
                 }};
             }
@@ -420,72 +512,82 @@ impl Channels {
             dynamic,
             gates,
             outlets,
+            doors,
         }
     }
 }
 
-/// Takes a `DynamicStreams` apart: a queue and a pump for each of its streams.
+/// Takes a `DynamicStreams` apart: a queue and a pump for each of its streams, and the ways into them, without a door.
 fn pumps(
     dynamic: DynamicStreams<InstrumentIndex>,
     gates: &HashMap<SourceKey, Arc<Gate>>,
     options: &Queues,
     runtime: &Handle,
-) -> BTreeMap<SourceKey, (Arc<Queue>, Source)> {
-    let mut sources = BTreeMap::new();
+) -> (BTreeMap<SourceKey, Arc<Queue>>, BTreeMap<SourceKey, Feed>) {
+    let mut pumps = Pumps {
+        gates,
+        options,
+        runtime,
+        queues: BTreeMap::new(),
+        feeds: BTreeMap::new(),
+    };
     let DynamicStreams {
         trades,
         l1s,
         l2s,
         liquidations,
     } = dynamic;
-    spawn_pumps(
-        SubKind::Trades,
-        trades,
-        gates,
-        options,
-        runtime,
-        &mut sources,
-    );
-    spawn_pumps(SubKind::L1, l1s, gates, options, runtime, &mut sources);
-    spawn_pumps(SubKind::L2, l2s, gates, options, runtime, &mut sources);
-    spawn_pumps(
-        SubKind::Liquidations,
-        liquidations,
-        gates,
-        options,
-        runtime,
-        &mut sources,
-    );
-    sources
+    pumps.spawn(SubKind::Trades, trades);
+    pumps.spawn(SubKind::L1, l1s);
+    pumps.spawn(SubKind::L2, l2s);
+    pumps.spawn(SubKind::Liquidations, liquidations);
+    (pumps.queues, pumps.feeds)
 }
 
-fn spawn_pumps<K>(
-    kind: SubKind,
-    streams: impl IntoIterator<
-        Item = (
-            ExchangeId,
-            UnboundedReceiverStream<MarketStreamResult<InstrumentIndex, K>>,
-        ),
-    >,
-    gates: &HashMap<SourceKey, Arc<Gate>>,
-    options: &Queues,
-    runtime: &Handle,
-    sources: &mut BTreeMap<SourceKey, (Arc<Queue>, Source)>,
-) where
-    K: crate::event::Record + KeptBook + Send + 'static,
-{
-    for (exchange, stream) in streams {
-        let key = (kind, exchange);
-        let queue = Arc::new(Queue::new(options.of(kind)));
-        let mut source = Source {
-            target: Arc::new(Mutex::new(queue.clone())),
-            tasks: JoinSet::new(),
-        };
-        let gate = gates.get(&key).cloned().unwrap_or_default();
-        let items = stream.into_inner();
-        queue.producer_added();
-        let pump = pump(exchange, kind, items, gate, source.target.clone());
-        source.tasks.spawn_on(pump, runtime);
-        sources.insert(key, (queue, source));
+struct Pumps<'a> {
+    gates: &'a HashMap<SourceKey, Arc<Gate>>,
+    options: &'a Queues,
+    runtime: &'a Handle,
+    queues: BTreeMap<SourceKey, Arc<Queue>>,
+    feeds: BTreeMap<SourceKey, Feed>,
+}
+
+impl Pumps<'_> {
+    fn spawn<K>(
+        &mut self,
+        kind: SubKind,
+        streams: impl IntoIterator<
+            Item = (
+                ExchangeId,
+                UnboundedReceiverStream<MarketStreamResult<InstrumentIndex, K>>,
+            ),
+        >,
+    ) where
+        K: crate::event::Record + KeptBook + Send + 'static,
+    {
+        for (exchange, stream) in streams {
+            let key = (kind, exchange);
+            let queue = Arc::new(Queue::new(self.options.of(kind)));
+            let target: Target = Arc::new(Mutex::new(queue.clone()));
+            let mut tasks = JoinSet::new();
+            let gate = self.gates.get(&key).cloned().unwrap_or_default();
+            let items = stream.into_inner();
+            queue.producer_added();
+            let pump = pump(exchange, kind, items, gate, target.clone());
+            tasks.spawn_on(pump, self.runtime);
+            queue.adopt(Source {
+                target: target.clone(),
+                tasks,
+            });
+            self.queues.insert(key, queue);
+            self.feeds.insert(
+                key,
+                Feed {
+                    outlet: Box::new(|| None),
+                    target,
+                    carried: Vec::new(),
+                },
+            );
+        }
     }
 }

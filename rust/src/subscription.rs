@@ -115,6 +115,12 @@ struct RawRequest {
     options: Raw,
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawBatches {
+    batches: Vec<Vec<RawSubscription>>,
+}
+
 /// An instrument as callers write it.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -146,24 +152,56 @@ struct RawSubscription {
 pub fn parse_request(json: &str, instruments: &Instruments) -> Result<Request> {
     let raw: RawRequest = from_json(json)?;
     let options = raw.options.checked()?;
-    if raw.batches.iter().all(Vec::is_empty) {
+    let connections = plans(checked(raw.batches)?, instruments, |_, _| false);
+    Ok(Request {
+        options,
+        connections,
+    })
+}
+
+/// Parses and checks batches alone, `{"batches": …}`, and registers their instruments where all of them are in order.
+/// What is subscribed already takes no connection.
+pub fn parse_batches(
+    json: &str,
+    instruments: &Instruments,
+    is_subscribed: impl Fn(SubKind, InstrumentIndex) -> bool,
+) -> Result<Vec<ConnectionPlan>> {
+    let raw: RawBatches = from_json(json)?;
+    Ok(plans(checked(raw.batches)?, instruments, is_subscribed))
+}
+
+fn checked(batches: Vec<Vec<RawSubscription>>) -> Result<Vec<Vec<(SubKind, Instrument)>>> {
+    if batches.iter().all(Vec::is_empty) {
         return Err(Error::new(
             Status::NoSubscriptions,
             "there is nothing to subscribe to: every batch is empty",
         ));
     }
+    let batch = |(number, batch): (usize, Vec<RawSubscription>)| {
+        let subscription = |(place, subscription): (usize, RawSubscription)| {
+            subscription.checked().map_err(|error| {
+                let at = format!("batches[{number}][{place}]");
+                Error::new(error.status, format!("{at}: {error}"))
+            })
+        };
+        batch.into_iter().enumerate().map(subscription).collect()
+    };
+    batches.into_iter().enumerate().map(batch).collect()
+}
+
+fn plans(
+    batches: Vec<Vec<(SubKind, Instrument)>>,
+    instruments: &Instruments,
+    is_subscribed: impl Fn(SubKind, InstrumentIndex) -> bool,
+) -> Vec<ConnectionPlan> {
     let mut seen = HashSet::new();
     let mut connections: Vec<ConnectionPlan> = Vec::new();
-    for (number, batch) in raw.batches.into_iter().enumerate() {
+    for batch in batches {
         let first_of_batch = connections.len();
-        for (place, subscription) in batch.into_iter().enumerate() {
-            let at = format!("batches[{number}][{place}]");
-            let (kind, instrument) = subscription
-                .checked()
-                .map_err(|error| Error::new(error.status, format!("{at}: {error}")))?;
+        for (kind, instrument) in batch {
             let exchange = instrument.exchange;
             let instrument = instruments.market_data(instrument);
-            if !seen.insert((kind, instrument.key)) {
+            if is_subscribed(kind, instrument.key) || !seen.insert((kind, instrument.key)) {
                 continue;
             }
             let plan = connections[first_of_batch..]
@@ -179,11 +217,10 @@ pub fn parse_request(json: &str, instruments: &Instruments) -> Result<Request> {
             }
         }
     }
-    let connections = connections.into_iter().flat_map(limits::connections);
-    Ok(Request {
-        options,
-        connections: connections.collect(),
-    })
+    connections
+        .into_iter()
+        .flat_map(limits::connections)
+        .collect()
 }
 
 /// Parses and checks one instrument object.

@@ -79,6 +79,11 @@ fn fail(error: Error) -> barter_status {
     error.status as barter_status
 }
 
+/// Leaves a message for an outcome that is no error.
+fn tell(message: String) {
+    LAST_ERROR.with_borrow_mut(|last| *last = message);
+}
+
 fn panic_message(panic: &(dyn Any + Send)) -> String {
     let text = panic
         .downcast_ref::<&str>()

@@ -1,7 +1,8 @@
 //! `barter_streams`: a set of streams.
 
 use super::{
-    barter_status, barter_stream, call, copy_out, deadline, free, live, name, pointer, put, text,
+    barter_status, barter_stream, call, copy_out, deadline, free, live, name, pointer, put, tell,
+    text,
 };
 use crate::{
     feed::exchange,
@@ -14,6 +15,7 @@ use std::{
     ffi::{c_char, c_int},
     os::fd::IntoRawFd,
     sync::Arc,
+    time::Instant,
 };
 
 /// A set of streams. Opaque: the pointer is a key and is never dereferenced.
@@ -51,7 +53,8 @@ pub unsafe extern "C" fn barter_streams_start(
 }
 
 /// Waits until every connection is open: OK, or the failure, as often as asked; `BARTER_TIMEOUT` after `timeout_ns`
-/// (negative: for ever, 0: only looks).
+/// (negative: for ever, 0: only looks), and then the last error message names the connections that are not open yet
+/// and those that failed. The message of a failure names every connection that failed, and why.
 ///
 /// Ownership: nothing changes hands.
 /// Errors: `BARTER_CONNECT_FAILED`, `_HANDSHAKE_TIMEOUT`, `_SUBSCRIPTION_REFUSED`, `_SNAPSHOT_FAILED`,
@@ -95,7 +98,82 @@ pub unsafe extern "C" fn barter_streams_init(
 fn wait(streams: &Streams, timeout_ns: i64) -> Result<Status> {
     Ok(match streams.wait(deadline(timeout_ns))? {
         true => Status::Ok,
-        false => Status::Timeout,
+        false => {
+            tell(streams.progress());
+            Status::Timeout
+        }
+    })
+}
+
+/// Subscribes on a running set: parses and checks `{"batches": …}` as `barter_streams_start` does, and waits until what
+/// is not subscribed yet is open, all or nothing. New instruments come in the streams of their exchange and kind, also
+/// where these were selected or merged; an exchange and kind that had no stream, or whose stream was closed or has
+/// ended, can be selected then. Indices keep their meaning: instruments are only ever appended.
+///
+/// Ownership: nothing changes hands.
+/// Errors: those of `barter_streams_start` and `barter_streams_wait`, `BARTER_TIMEOUT` when the time was up: then, and
+/// after a failure, nothing of it is left. `BARTER_INVALID_ARGUMENT` for streams in memory, `BARTER_NOT_READY` while
+/// the set itself is opening. Threads: any; one addition at a time, others wait for it.
+///
+/// # Safety
+/// `json` is valid for reads of `len` bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn barter_streams_subscribe(
+    streams: *mut barter_streams,
+    json: *const c_char,
+    len: usize,
+    timeout_ns: i64,
+) -> barter_status {
+    call(|| {
+        let deadline = deadline(timeout_ns);
+        // SAFETY: the caller vouches for the pointer.
+        let json = unsafe { text(json, len, "json") }?;
+        let Some(addition) = live::<Streams, _>(streams)?.subscribe(json, deadline)? else {
+            return Ok(Status::Timeout);
+        };
+        if addition.wait(deadline)? {
+            return Ok(Status::Ok);
+        }
+        tell(addition.progress());
+        addition.close();
+        // It may have come to be open in the last moment.
+        Ok(match addition.wait(Some(Instant::now())) {
+            Ok(true) => Status::Ok,
+            _ => Status::Timeout,
+        })
+    })
+}
+
+/// The first half of `barter_streams_subscribe`, for callers that wait in several goes: begins to open and gives a set
+/// in `*out` whose only use is `barter_streams_wait`, `_ready_fd` and `_free`. Freeing it before it is open undoes
+/// everything, after that nothing. Waits `timeout_ns` while another addition to the set is under way, then gives
+/// `BARTER_TIMEOUT`.
+///
+/// Ownership: the caller frees `*out` with `barter_streams_free`; NULL on any status but OK.
+/// Errors: those of `barter_streams_subscribe` that need no waiting. Threads: any.
+///
+/// # Safety
+/// `json` is valid for reads of `len` bytes, `out` for a write.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn barter_streams_subscribe_start(
+    streams: *mut barter_streams,
+    json: *const c_char,
+    len: usize,
+    timeout_ns: i64,
+    out: *mut *mut barter_streams,
+) -> barter_status {
+    call(|| {
+        // SAFETY: the caller vouches for the pointers.
+        unsafe { put(out, "out", std::ptr::null_mut()) }?;
+        // SAFETY: as above.
+        let json = unsafe { text(json, len, "json") }?;
+        let streams = live::<Streams, _>(streams)?;
+        let Some(addition) = streams.subscribe(json, deadline(timeout_ns))? else {
+            return Ok(Status::Timeout);
+        };
+        // SAFETY: as above.
+        unsafe { put(out, "out", pointer(handle::insert(addition)?)) }?;
+        Ok(Status::Ok)
     })
 }
 

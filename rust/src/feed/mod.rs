@@ -41,6 +41,7 @@ mod tests;
 
 pub use backoff::Backoff;
 pub use error::FeedError;
+pub(crate) use reconnect::name_of;
 pub(crate) use socket::wait_until_gone;
 pub use unsubscribe::Unsubscribe;
 

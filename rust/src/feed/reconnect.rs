@@ -306,7 +306,7 @@ fn number(instrument: InstrumentIndex) -> u32 {
 }
 
 /// `binance_spot trades of BTCUSDT, ETHUSDT and 7 more`.
-fn name_of(plan: &ConnectionPlan) -> String {
+pub(crate) fn name_of(plan: &ConnectionPlan) -> String {
     format!(
         "{} {} of {}",
         plan.exchange.as_str(),

@@ -15,7 +15,7 @@ use crate::{
     metrics::{Meter, Metrics, StreamMetrics},
     options::QueueOptions,
     platform::ReadySignal,
-    pump::Source,
+    pump::{Source, Target},
     status::{Error, Result, Status},
     subscription::{ConnectionPlan, SubKind},
 };
@@ -36,7 +36,7 @@ use std::{
     },
     time::Instant,
 };
-use tokio::sync::Notify;
+use tokio::{runtime::Handle, sync::Notify, task::AbortHandle};
 
 /// A bounded queue of records with one reader at a time and any number of pumps.
 pub struct Queue {
@@ -128,6 +128,27 @@ impl Queue {
         if !state.closed && !state.overflowed() {
             state.sources.push(source);
         }
+    }
+
+    /// Whether it still has the source of this target: not once it was closed.
+    pub(crate) fn has(&self, target: &Target) -> bool {
+        let state = self.state.lock();
+        let mut sources = state.sources.iter();
+        sources.any(|source| Arc::ptr_eq(&source.target, target))
+    }
+
+    /// Runs a task beside those of the source of this target; `None` where it has it no more.
+    pub(crate) fn spawn(
+        &self,
+        target: &Target,
+        task: impl Future<Output = ()> + Send + 'static,
+        runtime: &Handle,
+    ) -> Option<AbortHandle> {
+        let mut state = self.state.lock();
+        let mut sources = state.sources.iter_mut();
+        let source = sources.find(|source| Arc::ptr_eq(&source.target, target))?;
+        while source.tasks.try_join_next().is_some() {}
+        Some(source.tasks.spawn_on(task, runtime))
     }
 
     /// Pushes whatever `push` pushes, then wakes a reader. False where the queue was closed, and nothing was pushed.

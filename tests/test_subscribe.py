@@ -1,0 +1,284 @@
+"""Subscribing on a running set: every pair of exchange and kind, what is repeated, refused, or comes too late, and
+threads that subscribe, select and close at once.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from local_exchange_compare import (
+    BOUND_S,
+    PAIRS,
+    PAIRS_OF_MANY,
+    assert_same,
+    nothing_more,
+    options,
+    select,
+    served,
+    take,
+    to,
+    until,
+)
+
+from barter_cffi import (
+    ArgumentError,
+    BarterError,
+    ConnectError,
+    DataError,
+    DynamicStreams,
+    InitTimeoutError,
+    StreamClosedError,
+    SubKind,
+    Subscription,
+    SubscriptionError,
+    init_dynamic_streams,
+)
+from barter_cffi.testing import LocalExchange, in_memory
+from barter_cffi.testing.local_exchange import Fault, Kind
+
+KRAKEN = Subscription("kraken", "btc", "usd", "spot", "trades")
+ETH = Subscription("kraken", "eth", "usd", "spot", "trades")
+L1 = Subscription("kraken", "btc", "usd", "spot", "l1")
+OKX = Subscription("okx", "btc", "usdt", "spot", "trades")
+
+pytestmark = pytest.mark.timeout(60)
+
+
+@pytest.fixture(scope="module")
+def exchange() -> Iterator[LocalExchange]:
+    """A local exchange on which nothing happens but what a test makes happen; no test leaves a connection to it."""
+    with LocalExchange(autostart=False, depth=20) as started:
+        yield started
+
+
+@pytest.fixture(autouse=True)
+def _clean(exchange: LocalExchange) -> Iterator[None]:
+    yield
+    for name in ("kraken", "okx"):
+        exchange.clear_faults(name)
+
+
+def gone(exchange: LocalExchange, name: str, connections: int) -> None:
+    """Waits until so many connections of an exchange are open."""
+    exchange.wait_until(lambda: exchange.journal.connections(name).open == connections, BOUND_S)
+
+
+@pytest.mark.parametrize(("name", "kind"), PAIRS_OF_MANY)
+def test_a_stream_already_selected_brings_what_is_subscribed_later(
+    exchange: LocalExchange, name: str, kind: Kind
+) -> None:
+    [(old, a), (new, b)] = served(exchange, name)[:2]
+    gone(exchange, name, 0)
+    with init_dynamic_streams([[to(name, a, kind)]], options(exchange)) as streams:
+        stream = select(streams, name, kind)
+        exchange.wait_subscribed(name, kind, old)
+        streams.subscribe([to(name, b, kind)], timeout=BOUND_S)
+        assert [instrument.name_exchange for instrument in streams.instruments] == [old, new]
+        assert streams.available == []
+        exchange.wait_subscribed(name, kind, new)
+        for market in (old, new, old):
+            sent = exchange.emit(name, kind, market, 2)[-1]
+            [*_, got] = until(stream, lambda item, sent=sent: is_event(item, sent))  # type: ignore[misc]
+            assert got.instrument.index == [old, new].index(market)
+        nothing_more(stream)
+        assert exchange.journal.connections(name).open == 2
+    gone(exchange, name, 0)
+
+
+def is_event(item: Any, sent: Any) -> bool:
+    """Whether an item is what was sent; an error is neither that nor expected."""
+    assert not isinstance(item, DataError), item
+    with suppress(AssertionError):
+        assert_same(item, sent)
+        return True
+    return False
+
+
+@pytest.mark.parametrize(("name", "kind"), PAIRS)
+def test_a_pair_that_had_no_stream_can_be_selected_once_it_is_subscribed(
+    exchange: LocalExchange, name: str, kind: Kind
+) -> None:
+    first = OKX if name == "kraken" else KRAKEN
+    market, description = served(exchange, name)[0]
+    with init_dynamic_streams([[first]], options(exchange)) as streams:
+        everything = streams.select_all()
+        assert everything is not None
+        streams.subscribe([[to(name, description, kind)]], timeout=BOUND_S)
+        assert streams.available == [(name, SubKind(kind))]
+        stream = select(streams, name, kind)
+        exchange.wait_subscribed(name, kind, market)
+        sent = exchange.emit(name, kind, market)[-1]
+        until(stream, lambda item: is_event(item, sent))
+        assert everything.try_recv() is None or first is OKX  # its last trade comes again at a subscription
+    gone(exchange, name, 0)
+
+
+def test_a_merged_stream_brings_what_is_subscribed_later(exchange: LocalExchange) -> None:
+    with init_dynamic_streams([[KRAKEN, L1]], options(exchange)) as streams:
+        merged = streams.select_all()
+        assert merged is not None
+        streams.subscribe([ETH], timeout=BOUND_S)
+        exchange.wait_subscribed("kraken", "trades", "ETH/USD")
+        [sent] = exchange.emit("kraken", "trades", "ETH/USD")
+        until(merged, lambda item: is_event(item, sent))
+        assert streams.available == []
+    gone(exchange, "kraken", 0)
+
+
+def test_what_is_subscribed_already_is_not_subscribed_again(exchange: LocalExchange) -> None:
+    with init_dynamic_streams([[KRAKEN]], options(exchange)) as streams:
+        frames = len(exchange.journal.frames("kraken"))
+        streams.subscribe([[KRAKEN], [KRAKEN]], timeout=BOUND_S)
+        assert exchange.journal.connections("kraken").open == 1
+        assert len(exchange.journal.frames("kraken")) == frames
+        streams.subscribe([[KRAKEN, ETH], [ETH]], timeout=BOUND_S)
+        assert exchange.journal.connections("kraken").open == 2
+        assert exchange.subscribers("kraken", "trades", "ETH/USD") == 1
+    gone(exchange, "kraken", 0)
+
+
+def test_what_a_closed_stream_brought_can_be_subscribed_anew(exchange: LocalExchange) -> None:
+    with init_dynamic_streams([[KRAKEN]], options(exchange)) as streams:
+        select(streams, "kraken", "trades").close()
+        streams.subscribe([KRAKEN], timeout=BOUND_S)
+        stream = select(streams, "kraken", "trades")
+        exchange.wait_subscribed("kraken", "trades", "XBT/USD")
+        [sent] = exchange.emit("kraken", "trades", "XBT/USD")
+        assert_same(take(stream, 1)[0], sent)
+    gone(exchange, "kraken", 0)
+
+
+@pytest.mark.parametrize("refused", ["by one exchange", "of the same stream"])
+def test_an_addition_that_fails_names_exchange_and_market_and_leaves_nothing(
+    exchange: LocalExchange, refused: str
+) -> None:
+    with init_dynamic_streams([[KRAKEN]], options(exchange)) as streams:
+        stream = select(streams, "kraken", "trades")
+        exchange.wait_subscribed("kraken", "trades", "XBT/USD")
+        if refused == "by one exchange":
+            exchange.set_fault("okx", Fault.REFUSE_SUBSCRIPTION)
+            added, words = [[ETH], [OKX]], ("okx", "BTC-USDT")
+        else:
+            nowhere = Subscription("kraken", "eth", "usd", "spot", "trades", name_exchange="NO/WHERE")
+            added, words = [[ETH], [nowhere]], ("kraken", "NO/WHERE")
+        with pytest.raises(SubscriptionError) as error:
+            streams.subscribe(added, timeout=BOUND_S)
+        assert all(word in str(error.value) for word in words), error.value
+        gone(exchange, "okx", 0)
+        gone(exchange, "kraken", 1)
+        assert streams.available == []
+        [sent] = exchange.emit("kraken", "trades", "XBT/USD")
+        assert_same(take(stream, 1)[0], sent)
+        nothing_more(stream)
+        exchange.clear_faults("okx")
+        streams.subscribe([[ETH], [OKX]], timeout=BOUND_S)
+        assert exchange.subscribers("kraken", "trades", "ETH/USD") == 1
+        assert streams.available == [("okx", SubKind.PUBLIC_TRADES)]
+    gone(exchange, "kraken", 0)
+
+
+def test_an_addition_that_is_not_open_in_time_names_what_is_missing_and_leaves_nothing(
+    exchange: LocalExchange,
+) -> None:
+    with init_dynamic_streams([[KRAKEN]], options(exchange)) as streams:
+        exchange.set_fault("okx", Fault.MUTE)
+        with pytest.raises(InitTimeoutError, match="not open yet: okx trades of BTC-USDT"):
+            streams.subscribe([[OKX], [ETH]], timeout=0.3)
+        gone(exchange, "okx", 0)
+        gone(exchange, "kraken", 1)
+    gone(exchange, "kraken", 0)
+
+
+def test_an_initialisation_names_every_connection_that_failed_and_why(exchange: LocalExchange) -> None:
+    exchange.set_fault("okx", Fault.REFUSE_SUBSCRIPTION)
+    exchange.set_fault("kraken", Fault.REFUSE_UPGRADE, status=503)
+    with pytest.raises(BarterError) as error:
+        init_dynamic_streams([[KRAKEN, L1], [OKX], [ETH]], options(exchange), timeout=BOUND_S)
+    text = str(error.value)
+    for words in ("okx refuses the subscription to BTC-USDT", "HTTP 503", "kraken trades of XBT/USD",
+                  "kraken l1 of XBT/USD", "kraken trades of ETH/USD"):  # fmt: skip
+        assert words in text, text
+
+
+def test_an_initialisation_that_is_late_names_what_is_not_open_and_what_failed(exchange: LocalExchange) -> None:
+    exchange.set_fault("okx", Fault.REFUSE_SUBSCRIPTION)
+    exchange.set_fault("kraken", Fault.MUTE)
+    with pytest.raises(InitTimeoutError) as error:
+        init_dynamic_streams([[KRAKEN], [OKX]], options(exchange), timeout=1.0)
+    assert "okx refuses the subscription to BTC-USDT" in str(error.value)
+    assert "not open yet: kraken trades of XBT/USD" in str(error.value)
+
+
+def test_bad_batches_change_nothing(exchange: LocalExchange) -> None:
+    with init_dynamic_streams([[KRAKEN]], options(exchange)) as streams:
+        bad: Any
+        for bad in ([], [[]], [[ETH, {**ETH_JSON, "exchange": "krakem"}]], [[ETH, {**ETH_JSON, "kind": "candles"}]]):
+            with pytest.raises(SubscriptionError):
+                streams.subscribe(bad)
+        assert len(streams.instruments) == 1
+        assert exchange.journal.connections("kraken").open == 1
+        with pytest.raises(ValueError, match="timeout"):
+            streams.subscribe([ETH], timeout=-1)
+    with pytest.raises(StreamClosedError):
+        streams.subscribe([ETH])
+
+
+ETH_JSON = {"exchange": "kraken", "base": "eth", "quote": "usd", "instrument_kind": "spot", "kind": "trades"}
+
+
+def test_streams_in_memory_have_no_subscriptions() -> None:
+    streams, _injector = in_memory([("kraken", "trades")])
+    with pytest.raises(ArgumentError, match="in memory"):
+        streams.subscribe([ETH])
+
+
+def test_threads_that_subscribe_select_and_close_at_once_leave_each_subscription_once(
+    exchange: LocalExchange,
+) -> None:
+    wanted = [to("kraken", market, kind) for _, market in served(exchange, "kraken")[:4] for kind in ("trades", "l1")]
+    failures: list[BaseException] = []
+
+    def run(act: Any) -> None:
+        try:
+            act()
+        except BaseException as error:  # told below, in the test's own thread
+            failures.append(error)
+
+    with init_dynamic_streams([[KRAKEN]], options(exchange)) as streams:
+        acts = [lambda batch=[one]: streams.subscribe(batch, timeout=BOUND_S) for one in [*wanted, *wanted]]
+        acts += [lambda: streams.select_trades("kraken"), streams.select_all_l1s, lambda: streams.metrics()]
+        threads = [threading.Thread(target=run, args=(act,)) for act in acts]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(BOUND_S)
+        assert failures == []
+        for name, _ in served(exchange, "kraken")[:4]:
+            assert exchange.subscribers("kraken", "trades", name) == 1
+            assert exchange.subscribers("kraken", "l1", name) == 1
+    gone(exchange, "kraken", 0)
+
+
+def test_closing_the_set_ends_an_addition(exchange: LocalExchange) -> None:
+    exchange.set_fault("okx", Fault.MUTE)
+    streams: DynamicStreams = init_dynamic_streams([[KRAKEN]], options(exchange))
+    raised: list[BaseException] = []
+
+    def add() -> None:
+        try:
+            streams.subscribe([OKX], timeout=30)
+        except (StreamClosedError, ConnectError) as error:
+            raised.append(error)
+
+    thread = threading.Thread(target=add)
+    thread.start()
+    gone(exchange, "okx", 1)
+    streams.close()
+    thread.join(BOUND_S)
+    assert [type(error) for error in raised] == [StreamClosedError]
+    gone(exchange, "okx", 0)
+    gone(exchange, "kraken", 0)
