@@ -24,11 +24,9 @@ def row(event: Any) -> list[Any]:
 
 
 def arrays(stream: MarketStream[Any], meter: Meter) -> None:
-    """Whole batches, none of which is made into objects."""
-    while True:
-        batch = stream.recv_batch()
-        assert batch is not None
-        meter.take_many(len(batch))
+    """Whole batches as numpy arrays of their kind."""
+    for batch in stream.batches():
+        meter.take_many(len(batch.numpy(KIND)))
 
 
 async def loop(stream: MarketStream[Any], meter: Meter) -> None:

@@ -26,8 +26,8 @@ def best_prices(number: int, btc: Instrument) -> MarketEvent:
 
 def update(number: int, btc: Instrument) -> MarketEvent:
     """An order book update of 20 levels."""
-    bids = Levels([Level(65_000.0 - place, 1.5) for place in range(10)])
-    asks = Levels([Level(65_001.0 + place, 1.5) for place in range(10)])
+    bids = Levels.of(*[(65_000.0 - place, 1.5) for place in range(10)])
+    asks = Levels.of(*[(65_001.0 + place, 1.5) for place in range(10)])
     return BookUpdateEvent(number, None, bids, asks, btc, number, number)
 
 
