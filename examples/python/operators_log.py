@@ -1,5 +1,5 @@
-"""What an operator sees: the library speaks through `logging` like any other, below the logger `barter_cffi`. Here all of
-it is shown from INFO on, and the steps of opening a connection too.
+"""What an operator sees: the library speaks through `logging` like any other, below the logger `barter_cffi`. Here
+all of it is shown from INFO on, and the steps of opening a connection too.
 """
 
 from __future__ import annotations

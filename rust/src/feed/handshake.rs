@@ -141,6 +141,8 @@ impl<Ex: Venue> Handshake<Ex> {
         while !self.unaccepted.is_empty() {
             self.message(incoming.next().await)?;
         }
+        let exchange = Ex::ID.as_str();
+        tracing::debug!(exchange, "every subscription is acknowledged");
         let Some(SnapshotLink { requests, replies }) = snapshots else {
             return Ok(());
         };
@@ -149,6 +151,8 @@ impl<Ex: Venue> Handshake<Ex> {
             let asked = requests.send(resync::request(id));
             asked.map_err(|_| closed::<Ex>("the snapshots' task ended".to_owned()))?;
         }
+        let books = self.bookless.len();
+        tracing::debug!(exchange, books, "waiting for order book snapshots");
         while !self.bookless.is_empty() {
             tokio::select! {
                 message = incoming.next() => self.message(message)?,
