@@ -4,6 +4,7 @@
 use super::{
     dial::dial,
     error::{FeedError, http_status_meaning, shown, with_causes},
+    http::retry_after,
 };
 use crate::options::StreamOptions;
 use barter_instrument::exchange::ExchangeId;
@@ -44,6 +45,7 @@ pub(crate) async fn open_socket(
                     address: shown(address),
                     status,
                     meaning: http_status_meaning(status).to_owned(),
+                    retry_after: retry_after(response.headers()),
                 })
             }
             Err(error) => Err(failed(with_causes(&error))),

@@ -42,6 +42,8 @@ pub enum FeedError {
         status: u16,
         /// The status in words.
         meaning: String,
+        /// How long the server asks to be left alone.
+        retry_after: Option<Duration>,
     },
     /// The exchange refused a subscription.
     #[error("{} refuses the subscription to {market}: {reason}", .exchange.as_str())]
@@ -129,7 +131,7 @@ impl FeedError {
     /// How long the exchange asks to be left alone.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::Snapshot { retry_after, .. } => *retry_after,
+            Self::Snapshot { retry_after, .. } | Self::Upgrade { retry_after, .. } => *retry_after,
             _ => None,
         }
     }

@@ -4,10 +4,7 @@
 
 use super::{error::with_causes, proxy::Proxy};
 use crate::options::StreamOptions;
-use reqwest::{
-    Response,
-    header::{RETRY_AFTER, USER_AGENT},
-};
+use reqwest::header::{HeaderMap, RETRY_AFTER, USER_AGENT};
 use std::time::Duration;
 use url::Url;
 
@@ -69,7 +66,7 @@ pub(crate) async fn get(client: &Client, address: Url) -> Result<Answer, String>
     // Said with the request, for a client that has it says it to the proxy, and then in small letters all that it says.
     let request = client.requests.get(address).header(USER_AGENT, OUR_NAME);
     let mut response = request.send().await.map_err(failed)?;
-    let (status, retry_after) = (response.status().as_u16(), retry_after(&response));
+    let (status, retry_after) = (response.status().as_u16(), retry_after(response.headers()));
     if let (PROXY_AUTHENTICATION_REQUIRED, Some(proxy)) = (status, &client.proxy) {
         let asked = proxy.asked();
         return Err(format!(
@@ -90,7 +87,8 @@ pub(crate) async fn get(client: &Client, address: Url) -> Result<Answer, String>
     })
 }
 
-fn retry_after(response: &Response) -> Option<Duration> {
-    let seconds = response.headers().get(RETRY_AFTER)?.to_str().ok()?;
+/// How long an answer asks to be left alone, where it says so in seconds.
+pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?;
     seconds.trim().parse().ok().map(Duration::from_secs)
 }

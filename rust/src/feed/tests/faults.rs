@@ -137,17 +137,23 @@ async fn a_server_without_tls_at_a_secure_address_is_an_error_of_the_connection(
 }
 
 #[tokio::test]
-async fn an_upgrade_refused_for_the_place_is_told_in_words() {
-    for (status, words) in [
+async fn a_refused_upgrade_is_told_in_words_with_the_time_it_asks_for() {
+    for (status, words, retry_after) in [
         (
             "451 Unavailable For Legal Reasons",
             "HTTP 451: the exchange refuses this location",
+            None,
         ),
         (
             "403 Forbidden",
             "HTTP 403: the exchange refuses this location",
+            None,
         ),
-        ("429 Too Many Requests", "HTTP 429: too many requests"),
+        (
+            "429 Too Many Requests\r\nRetry-After: 17",
+            "HTTP 429: too many requests",
+            Some(17),
+        ),
     ] {
         let server = server::http(move |_, _| (status.to_owned(), String::new())).await;
         let address: Url = server
@@ -158,6 +164,7 @@ async fn an_upgrade_refused_for_the_place_is_told_in_words() {
             .unwrap();
         let error = failure(kraken_plan(), options(ExchangeId::Kraken, &address, None)).await;
         assert_eq!(error.status(), Status::ConnectFailed);
+        assert_eq!(error.retry_after(), retry_after.map(Duration::from_secs));
         let text = error.to_string();
         assert!(
             text.starts_with("kraken: ") && text.ends_with(words),

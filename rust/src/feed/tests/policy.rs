@@ -23,7 +23,7 @@ use std::{
     task::{Context, Poll},
     time::Duration,
 };
-use tokio::time::{Sleep, sleep, timeout};
+use tokio::time::{Instant, Sleep, sleep, timeout};
 
 /// A connection that brings nothing and ends after its time.
 struct Kicked(Pin<Box<Sleep>>);
@@ -138,6 +138,30 @@ async fn the_last_attempt_allowed_ends_the_connection_with_an_error_that_says_wh
         assert!((items.next)().await.is_none(), "the producer is gone");
     });
     assert_eq!(carried.0, Ok(()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_asks_to_be_left_alone_for_longer_than_the_delay_is() {
+    let (carrier, mut items) = carrier(ReconnectPolicy {
+        max_attempts: Some(1),
+        ..ReconnectPolicy::default()
+    });
+    let busy = FeedError::Upgrade {
+        exchange: ExchangeId::BinanceSpot,
+        address: "ws://127.0.0.1".to_owned(),
+        status: 503,
+        meaning: "maintenance".to_owned(),
+        retry_after: Some(Duration::from_secs(17)),
+    };
+    let began = Instant::now();
+    let again = || ready(Ok(Kicked::after(Duration::ZERO)));
+    let (carried, ()) = tokio::join!(carrier.retry(busy.clone(), again), async {
+        assert_eq!(items.error().await, format!("SocketError: {busy}"));
+        assert_eq!(items.reconnecting().await.reason, busy.to_string());
+        assert!(items.error().await.contains("given up after 1 attempts"));
+    });
+    assert_eq!(carried, Ok(()));
+    assert_eq!(began.elapsed(), Duration::from_secs(17));
 }
 
 #[tokio::test]
