@@ -130,7 +130,8 @@ class StreamOptions:
             its connection, and `Reconnecting` says so.
         queue: bounds and policy of each stream's queue; or of each kind's, of kinds that are not named the defaults.
         reconnect: when attempts to reconnect are made.
-        keepalive: seconds between WebSocket pings on every connection; 15 unless given.
+        keepalive: seconds between WebSocket pings on every connection; 15 unless given. Some exchanges count them among
+            the messages that they allow.
         keepalive_timeout: seconds without any frame, answers to pings included, after which a connection is dead and
             opened again; twice `keepalive` unless given.
         silence: seconds without data, for all kinds or by kind, after which a `Silent` tells of a subscription whose

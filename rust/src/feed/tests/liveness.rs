@@ -4,12 +4,16 @@ use super::{
     FIRST_INDEX, Items, PATIENCE, acknowledged, open, options, server, trade, trades_plan,
 };
 use crate::{
+    event::kind,
     feed::FeedError,
     options::{Keepalive, StreamOptions},
     outlet::WAITING_MAX,
+    queue::Received,
+    streams::Streams,
 };
 use barter_data::event::DataKind;
 use barter_instrument::exchange::ExchangeId;
+use serde_json::json;
 use std::{
     future::pending,
     time::{Duration, Instant},
@@ -116,6 +120,57 @@ async fn a_connection_that_a_full_queue_keeps_from_reading_is_not_dead() {
     waited.expect("in time").expect("the server lives");
     for id in 0..=WAITING_MAX {
         assert_eq!(trade_id(&mut items).await, id);
+    }
+    assert_eq!(server.accepted(), 1);
+}
+
+/// The whole way: the reader does not read, so the queue is full, so the pump waits, so the socket is not read.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_queue_that_blocks_makes_its_connection_neither_dead_nor_silent() {
+    // More than the queue, the pump and the outlet hold.
+    const TRADES: u64 = WAITING_MAX + 1_200;
+    let (told, mut held_up) = mpsc::unbounded_channel();
+    let server = server::websocket(move |mut session| {
+        let told = told.clone();
+        async move {
+            session.receive().await;
+            session.send_json(&acknowledged()).await;
+            for id in 0..TRADES {
+                session.send_json(&trade(id)).await;
+            }
+            session.pings(PINGS_OF_THE_TIMEOUT).await;
+            told.send(()).expect("the test waits");
+            session.hold().await;
+        }
+    })
+    .await;
+    let request = json!({
+        "batches": [[{
+            "exchange": "binance_spot", "base": "btc", "quote": "usdt", "instrument_kind": "spot", "kind": "trades",
+        }]],
+        "options": {
+            "endpoints": {"binance_spot": server.address.as_str()},
+            "queue": {"capacity": 8, "policy": "block"},
+            "keepalive_ms": 60,
+            "keepalive_timeout_ms": 600,
+            "silence_ms": 600,
+        },
+    });
+    let streams = Streams::start(&request.to_string()).unwrap();
+    let deadline = Some(Instant::now() + PATIENCE);
+    assert_eq!(streams.wait(deadline), Ok(true));
+    let stream = streams.select(None, None).unwrap().expect("it is there");
+    let waited = timeout(PATIENCE, held_up.recv()).await;
+    waited.expect("in time").expect("the server lives");
+    let mut read = 0;
+    while read < TRADES {
+        let Received::Records(records) = stream.recv(1_024, deadline) else {
+            panic!("no records after {read}");
+        };
+        for record in records.events() {
+            assert_eq!(record.kind, kind::TRADE, "after {read} trades");
+            read += 1;
+        }
     }
     assert_eq!(server.accepted(), 1);
 }
