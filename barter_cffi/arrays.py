@@ -9,7 +9,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from barter_cffi._ffi import check, ffi, lib
-from barter_cffi.layout import EVENT_BYTES, ID_IN_TEXT, INLINE_ID, NOTICE_KIND
+from barter_cffi.layout import EVENT_BYTES, ID_IN_TEXT, INLINE_ID, NOTICE_KIND, field_offset
 from barter_cffi.level import LEVEL_BYTES, decimal_of
 from barter_cffi.record import Records
 from barter_cffi.subscription import SubKind
@@ -153,16 +153,12 @@ def _over_the_library(records: Records, address: int, count: int, size: int) -> 
 @cache
 def _dtype(of: Rows | None) -> np.dtype[np.void]:
     """The columns of a record where the C header has them."""
-    columns: list[tuple[str, Any, list[str]]] = [(name, form, []) for name, form in _HEADER.items()]
-    if of is not None:
-        payload, fields = _PAYLOADS[of]
-        columns += [(name, form, ["payload", payload]) for name, form in fields.items()]
-    names, formats, paths = zip(*columns, strict=True)
-    fields_in_c = [
-        name + "_ns" if form in (_TIME, _DURATION) else name for name, form in zip(names, formats, strict=True)
-    ]
-    offsets = [ffi.offsetof("barter_event", *path, field) for path, field in zip(paths, fields_in_c, strict=True)]
-    return np.dtype({"names": names, "formats": formats, "offsets": offsets, "itemsize": EVENT_BYTES})
+    payload, fields = ("", {}) if of is None else _PAYLOADS[of]
+    columns = _HEADER | fields
+    in_c = [name + "_ns" if form in (_TIME, _DURATION) else name for name, form in columns.items()]
+    offsets = [field_offset(name, payload) for name in in_c]
+    formats = [*columns.values()]
+    return np.dtype({"names": [*columns], "formats": formats, "offsets": offsets, "itemsize": EVENT_BYTES})
 
 
 @cache

@@ -11,7 +11,12 @@ from barter_cffi._ffi import ffi, lib
 from barter_cffi.event import Side
 
 EVENT_BYTES: int = ffi.sizeof("barter_event")
-KIND_OFFSET: int = ffi.offsetof("barter_event", "kind")
+
+
+def field_offset(name: str, payload: str = "") -> int:
+    """At which byte of a record the C header has a field: of the header, or else of the payload of a kind."""
+    path = [name] if name in _HEADER else ["payload", payload, name]
+    return int(ffi.offsetof("barter_event", *path))
 
 
 def _record(layout: str, payload: str, *fields: str) -> struct.Struct:
@@ -21,9 +26,8 @@ def _record(layout: str, payload: str, *fields: str) -> struct.Struct:
         for _ in range(1 if code in "sx" else int(count or 1)):
             if code != "x":
                 name = next(names)
-                path = [name] if name in _HEADER else ["payload", payload, name]
-                if ffi.offsetof("barter_event", *path) != at:
-                    raise ImportError(f"barter_event.{'.'.join(path)} is not at byte {at} in the header")
+                if field_offset(name, payload) != at:
+                    raise ImportError(f"barter_event's {payload} {name} is not at byte {at} in the header")
             at += int(count or 1) if code in "sx" else struct.calcsize("=" + code)
     if made.size != EVENT_BYTES:
         raise ImportError(f"a {payload} record has {made.size} bytes, in the header {EVENT_BYTES}")
@@ -32,6 +36,7 @@ def _record(layout: str, payload: str, *fields: str) -> struct.Struct:
 
 _HEADER = ("time_exchange_ns", "time_received_ns", "instrument", "exchange", "kind", "flags")
 _TIMES = _HEADER[:3]
+KIND_OFFSET = field_offset("kind")
 HEAD = struct.Struct("=qqIHBB")
 TRADE = _record("qqI3xB ddB3xI40s40x", "trade", *_TIMES, "flags", "price", "amount", "side", "id_len", "id")
 L1 = _record(
