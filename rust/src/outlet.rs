@@ -119,6 +119,9 @@ impl Gate {
     }
 }
 
+/// An event, or an error in its place.
+pub type Item<K> = Result<MarketEvent<InstrumentIndex, K>, DataError>;
+
 /// The sending half of one channel of a `DynamicStreams<InstrumentIndex>`, cheap to clone.
 #[derive(Debug)]
 pub struct Outlet<K> {
@@ -165,19 +168,26 @@ impl<K> Outlet<K> {
     }
 
     /// Hands over an event or an error; waits while too many wait for the pump.
-    pub async fn item(
-        &self,
-        item: Result<MarketEvent<InstrumentIndex, K>, DataError>,
-    ) -> Result<(), OutletClosed> {
-        match &item {
-            Ok(event) => self.meter.event(event::nanoseconds(event.time_received)),
-            Err(error) => self.meter.error(&error.to_string()),
+    pub async fn item(&self, item: Item<K>) -> Result<(), OutletClosed> {
+        self.items(&mut vec![item]).await
+    }
+
+    /// Hands over events and errors in their order, all there are; waits while too many wait for the pump.
+    pub async fn items(&self, items: &mut Vec<Item<K>>) -> Result<(), OutletClosed> {
+        self.gate
+            .sent
+            .fetch_add(items.len() as u64, Ordering::AcqRel);
+        for item in items.drain(..) {
+            match &item {
+                Ok(event) => self.meter.event(event::nanoseconds(event.time_received)),
+                Err(error) => self.meter.error(&error.to_string()),
+            }
+            self.tx.send(Event::Item(item)).map_err(|_| OutletClosed)?;
         }
-        self.send(Event::Item(item))?;
         self.until_waiting(WAITING_MAX, false).await
     }
 
-    /// Whether [`Self::item`] waits now: the far side is not read because the reader here is slow, which is no silence
+    /// Whether [`Self::items`] waits now: the far side is not read because the reader here is slow, which is no silence
     /// of the exchange's.
     pub fn held_up(&self) -> bool {
         self.gate.waiting() > WAITING_MAX

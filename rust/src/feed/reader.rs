@@ -19,6 +19,7 @@ use barter_integration::{
 };
 use chrono::{DateTime, Utc};
 use serde::de::DeserializeOwned;
+use smallvec::SmallVec;
 use std::marker::PhantomData;
 use tokio::sync::mpsc::UnboundedSender;
 
@@ -151,7 +152,8 @@ where
     type Error = DataError;
     type Input = F;
     type Output = EventOf<K>;
-    type OutputIter = Vec<Result<Self::Output, Self::Error>>;
+    // Most frames have one row, for which nothing is allocated.
+    type OutputIter = SmallVec<[Result<Self::Output, Self::Error>; 1]>;
 
     fn transform(&mut self, frame: F) -> Self::OutputIter {
         let mut rows = frame.rows().into_iter();

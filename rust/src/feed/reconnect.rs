@@ -10,20 +10,27 @@ use super::{
 use crate::{
     event::NO_INSTRUMENT,
     options::StreamOptions,
-    outlet::{Outlet, OutletClosed, ReconnectedNote, ReconnectingNote, SilentNote},
+    outlet::{Item, Outlet, OutletClosed, ReconnectedNote, ReconnectingNote, SilentNote},
     subscription::ConnectionPlan,
 };
-use barter_data::{error::DataError, event::MarketEvent};
+use barter_data::error::DataError;
 use barter_instrument::instrument::InstrumentIndex;
 use chrono::{DateTime, Utc};
 use futures::{FutureExt, Stream, StreamExt};
-use std::{future::Future, panic::AssertUnwindSafe, pin::pin, task::Poll, time::Duration};
+use std::{
+    future::{Future, poll_fn},
+    panic::AssertUnwindSafe,
+    pin::pin,
+    task::Poll,
+    time::Duration,
+};
 use tokio::time::{Instant, sleep_until};
 
+/// Items that are read in one go.
+const READ_MAX: usize = 64;
+
 /// An open connection.
-pub(crate) trait Link<E>:
-    Stream<Item = Result<MarketEvent<InstrumentIndex, E>, DataError>> + Unpin
-{
+pub(crate) trait Link<E>: Stream<Item = Item<E>> + Unpin {
     /// Why the stream ended.
     fn ended(&self) -> String;
 }
@@ -40,6 +47,8 @@ pub(crate) struct Carrier<E> {
     /// Whether a silence ends the connection.
     reconnect_silent: bool,
     history: History,
+    /// What was read and not handed over yet.
+    read: Vec<Item<E>>,
 }
 
 /// What is known of the connections so far.
@@ -79,6 +88,7 @@ impl<E> Carrier<E> {
             silence: limit.map(|limit| Silence::new(limit, plan, Instant::now())),
             reconnect_silent: options.silence.reconnect,
             history: History::default(),
+            read: Vec::with_capacity(READ_MAX),
         }
     }
 
@@ -173,6 +183,8 @@ impl<E> Carrier<E> {
         // Whatever a frame does to its reader, it must not end the stream for good.
         let carried = AssertUnwindSafe(self.carry_events(connection)).catch_unwind();
         let end = carried.await;
+        // What was read before a panic.
+        self.hand_over().await?;
         if let Some(silence) = &mut self.silence {
             silence.paused(Instant::now());
         }
@@ -192,15 +204,13 @@ impl<E> Carrier<E> {
             }
             let overdue = tokio::select! {
                 biased;
-                item = connection.next() => match item {
-                    Some(Ok(event)) => self.event(event).await?,
-                    Some(Err(error)) => {
-                        // Upstream calls a gap in a sequence terminal; here the book gets a new beginning.
-                        self.deliver(Err(error)).await?;
-                        false
+                more = read(&mut connection, &mut self.read) => {
+                    let overdue = self.hand_over().await?;
+                    if !more {
+                        return Ok(connection.ended().into());
                     }
-                    None => return Ok(connection.ended().into()),
-                },
+                    overdue
+                }
                 () = alarm.as_mut(), if due.is_some() => true,
             };
             if overdue && let Some(end) = self.look_for_silence()? {
@@ -209,29 +219,33 @@ impl<E> Carrier<E> {
         }
     }
 
-    /// Hands an event over; whether it is time to look for silences of others.
-    async fn event(
-        &mut self,
-        event: MarketEvent<InstrumentIndex, E>,
-    ) -> Result<bool, OutletClosed> {
-        if self.history.attempts > 0 {
-            self.reconnected(&event)?;
+    /// Hands over what was read; whether it is time to look for silences of others.
+    async fn hand_over(&mut self) -> Result<bool, OutletClosed> {
+        if self.history.attempts > 0
+            && let Some(first) = self.read.iter().position(Result::is_ok)
+        {
+            let from_first = self.read.split_off(first);
+            self.deliver().await?;
+            self.read = from_first;
+            self.reconnected()?;
         }
-        self.history.last_event = Some(event.time_received);
-        let overdue = match &mut self.silence {
-            Some(silence) => silence.heard(event.instrument, Instant::now()),
-            None => false,
-        };
-        self.deliver(Ok(event)).await?;
+        let mut overdue = false;
+        if let Some(silence) = &mut self.silence {
+            let now = Instant::now();
+            for event in self.read.iter().flatten() {
+                overdue |= silence.heard(event.instrument, now);
+            }
+        }
+        let last = self.read.iter().rev().flatten().next();
+        let last = last.map(|event| event.time_received);
+        self.history.last_event = last.or(self.history.last_event);
+        self.deliver().await?;
         Ok(overdue)
     }
 
-    /// Hands an item over. While the outlet holds it back the connection is not read, so no silence grows.
-    async fn deliver(
-        &mut self,
-        item: Result<MarketEvent<InstrumentIndex, E>, DataError>,
-    ) -> Result<(), OutletClosed> {
-        let mut delivering = pin!(self.outlet.item(item));
+    /// Delivers what was read. While the outlet holds it back the connection is not read, so no silence grows.
+    async fn deliver(&mut self) -> Result<(), OutletClosed> {
+        let mut delivering = pin!(self.outlet.items(&mut self.read));
         if let Poll::Ready(delivered) = futures::poll!(delivering.as_mut()) {
             return delivered;
         }
@@ -283,9 +297,13 @@ impl<E> Carrier<E> {
         }))
     }
 
-    fn reconnected(&mut self, event: &MarketEvent<InstrumentIndex, E>) -> Result<(), OutletClosed> {
-        let last = self.history.last_event;
-        let gap = last.and_then(|last| (event.time_received - last).num_nanoseconds());
+    /// Says that events flow again, the first of which is the first of what was read.
+    fn reconnected(&mut self) -> Result<(), OutletClosed> {
+        let first = self.read.iter().flatten().next();
+        let times = first
+            .map(|event| event.time_received)
+            .zip(self.history.last_event);
+        let gap = times.and_then(|(first, last)| (first - last).num_nanoseconds());
         tracing::info!(
             exchange = self.plan.exchange.as_str(),
             kind = self.plan.kind.name(),
@@ -298,6 +316,25 @@ impl<E> Carrier<E> {
             gap_ns: gap,
         })
     }
+}
+
+/// Waits for an item and reads those that are there with it, so that what is done for each is done once for them all;
+/// whether more may come.
+async fn read<L: Link<E>, E>(connection: &mut L, items: &mut Vec<Item<E>>) -> bool {
+    poll_fn(|cx| {
+        loop {
+            match connection.poll_next_unpin(cx) {
+                Poll::Ready(Some(item)) => items.push(item),
+                Poll::Ready(None) => return Poll::Ready(false),
+                Poll::Pending if items.is_empty() => return Poll::Pending,
+                Poll::Pending => return Poll::Ready(true),
+            }
+            if items.len() >= READ_MAX {
+                return Poll::Ready(true);
+            }
+        }
+    })
+    .await
 }
 
 /// The instrument's number in records.

@@ -133,7 +133,7 @@ pub(crate) fn subscription_id(channel: &str, market: &str) -> SubscriptionId {
 
 /// A kind of market data of upstream's, with its number here and its outlet.
 pub(crate) trait Kind:
-    SubscriptionKind<Event: Send + 'static> + Default + Send + Sync + 'static
+    SubscriptionKind<Event: Send + Sync + 'static> + Default + Send + Sync + 'static
 {
     /// Its number and name here.
     const SUB_KIND: SubKind;

@@ -11,7 +11,7 @@ use crate::{
     subscription::SubKind,
 };
 use barter_data::{error::DataError, event::MarketEvent, subscription::trade::PublicTrade};
-use barter_instrument::{exchange::ExchangeId, instrument::InstrumentIndex};
+use barter_instrument::{Side, exchange::ExchangeId, instrument::InstrumentIndex};
 use futures::Stream;
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use std::{
@@ -203,4 +203,75 @@ async fn one_connection_of_two_that_gives_up_leaves_the_other_in_the_stream() {
     }
     second.abort();
     while (items.next)().await.is_some() {}
+}
+
+/// A connection that has these at once, and panics at a `None`.
+struct AtOnce(std::vec::IntoIter<Option<Trade>>);
+
+type Trade = Result<MarketEvent<InstrumentIndex, PublicTrade>, DataError>;
+
+impl Stream for AtOnce {
+    type Item = Trade;
+
+    fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        match self.0.next() {
+            Some(Some(item)) => Poll::Ready(Some(item)),
+            Some(None) => panic!("a frame that no reader expects"),
+            None => Poll::Pending,
+        }
+    }
+}
+
+impl Link<PublicTrade> for AtOnce {
+    fn ended(&self) -> String {
+        unreachable!("it never ends")
+    }
+}
+
+fn public_trade(id: u64) -> Option<Trade> {
+    let time = chrono::DateTime::from_timestamp_nanos(1_000_000_000 * id as i64);
+    let trade = PublicTrade {
+        id: id.to_string(),
+        price: 1.0,
+        amount: 1.0,
+        side: Side::Buy,
+    };
+    Some(Ok(MarketEvent {
+        time_exchange: time,
+        time_received: time,
+        exchange: ExchangeId::BinanceSpot,
+        instrument: InstrumentIndex(super::FIRST_INDEX),
+        kind: trade,
+    }))
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_read_with_a_frame_that_makes_its_reader_panic_is_delivered_before_the_reconnect()
+{
+    let (carrier, mut items) = carrier(ReconnectPolicy::default());
+    let error = || Some(Err(DataError::Socket("boom".to_owned())));
+    let first = AtOnce(vec![public_trade(1), error(), public_trade(2), None].into_iter());
+    let mut next = vec![vec![error(), public_trade(7), public_trade(8)]].into_iter();
+    let open = move || ready(Ok(AtOnce(next.next().expect("one more").into_iter())));
+    let carrying = tokio::spawn(async move {
+        let _ = carrier.carry(first, open).await;
+    });
+    let id = |item: Item| match item {
+        Item::Event(event) => event.time_exchange.timestamp(),
+        other => panic!("expected a trade, got {other:?}"),
+    };
+    assert_eq!(id(items.next().await), 1);
+    assert!(matches!(items.next().await, Item::Error(_)));
+    assert_eq!(id(items.next().await), 2);
+    let note = items.reconnecting().await;
+    assert!(note.reason.contains("panicked"), "{}", note.reason);
+    assert_eq!(note.last_event_ns, Some(2_000_000_000));
+    assert!(
+        matches!(items.next().await, Item::Error(_)),
+        "before the events that flow again"
+    );
+    assert_eq!(items.reconnected().await.gap_ns, Some(5_000_000_000));
+    assert_eq!(id(items.next().await), 7);
+    assert_eq!(id(items.next().await), 8);
+    carrying.abort();
 }
