@@ -107,11 +107,6 @@ ROWS: Final[dict[str, Row]] = {
 }
 SERVERS: Final = tuple(EXCHANGES)
 
-#: Cells that show something else than their row says, with the reason.
-EXCEPTIONS: Final[dict[tuple[str, str], tuple[Shows, str]]] = {
-    ("duplicate-update", name): ("snapshot", "an update that does not continue the book begins it anew")
-    for name in ("bybit_spot", "bybit_perpetuals_usd")
-}
 #: Cells that there cannot be, by fault, with the reason.
 ABSENT: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     "duplicate-update": ("trades have no ids: two that are equal are two trades", ("kraken",)),
@@ -145,6 +140,4 @@ def kind(fault: str, server: str) -> Kind:
 def shown(fault: str, server: str) -> Shows:
     """What the stream of a cell must show."""
     row = ROWS[fault]
-    if (fault, server) in EXCEPTIONS:
-        return EXCEPTIONS[fault, server][0]
     return row.books if row.books and server in BOOK_SERVERS else row.shows

@@ -156,8 +156,17 @@ class Soak:
         )
 
     def _settle(self, reader: Reader) -> None:
-        """Waits until every market brings an event that is sent from now on; nothing else happens meanwhile."""
+        """Waits until every market brings an event that is sent from now on; nothing else happens meanwhile.
+
+        It does so twice: behind the first event comes what a fault has held back until then.
+        """
         self._exchange.pause()
+        for _ in range(2):
+            for (name, kind), market in self._stuck(reader):
+                self._report.problems.append(f"{name} {kind}: {market} does not go on")
+
+    def _stuck(self, reader: Reader) -> set[tuple[Source, str]]:
+        """The markets that do not bring an event that is sent now, within a bound."""
         waiting = {(source, market) for source, markets in self._markets.items() for market in markets}
         end = time.monotonic() + _SETTLE_S
         while waiting and time.monotonic() < end:
@@ -166,7 +175,7 @@ class Soak:
                 with contextlib.suppress(NotSubscribedError):  # it is being connected
                     sent[source, market] = self._exchange.emit(*source, market)[-1]
             waiting -= reader.wait(sent)
-        self._report.problems += [f"{name} {kind}: {market} does not go on" for (name, kind), market in waiting]
+        return waiting
 
     def _account(self, reader: Reader, disturbed: set[str]) -> int:
         """Adds the accounts of what was sent and came since the last call; gives how many faults acted."""

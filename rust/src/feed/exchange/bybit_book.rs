@@ -178,6 +178,10 @@ impl Book<State> {
             (FrameKind::Delta, State::Live(last)) if last.checked_add(1) == Some(update_id) => {
                 OrderBookEvent::Update
             }
+            // It came before: the book has it.
+            (FrameKind::Delta, State::Live(last)) if update_id <= last => {
+                return Outcome::default();
+            }
             (FrameKind::Delta, State::Live(last)) => {
                 self.state = State::Resyncing;
                 let gap = DataError::InvalidSequence {
