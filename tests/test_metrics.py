@@ -162,6 +162,23 @@ def test_each_connection_of_a_stream_is_counted_by_itself(quiet: LocalExchange) 
         ]
 
 
+def test_connections_that_a_running_set_subscribes_later_are_counted_too(quiet: LocalExchange) -> None:
+    (first_name, first), (later_name, later) = served(quiet, NAME)[:2]
+    with init_dynamic_streams([to(NAME, first, "trades")], options(quiet)) as streams:
+        stream = streams.select_trades(NAME)
+        assert stream is not None
+        streams.subscribe([to(NAME, later, "trades")])
+        for name in (first_name, later_name):
+            quiet.wait_subscribed(NAME, "trades", name)
+            quiet.emit(NAME, "trades", name, 2)
+        eventually(lambda: stream.metrics().events == 4)
+        rows = stream.metrics().connections
+        assert [(row.instruments[0].base, row.state, row.events) for row in rows] == [
+            (first.base, "open", 2),
+            (later.base, "open", 2),
+        ]
+
+
 def memory(capacity: int = 64) -> tuple[DynamicStreams, Injector]:
     return in_memory([(NAME, "trades"), ("kraken", "trades")], StreamOptions(queue=QueueOptions(capacity=capacity)))
 
