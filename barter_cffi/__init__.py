@@ -8,6 +8,7 @@ Data flows this way; each module begins with what it guarantees:
     streams                             init_dynamic_streams, DynamicStreams: open, select
     stream, merge, source               MarketStream, merge: recv, try_recv, recv_batch, for, async for
     batch, record, layout               the library's records, and the one decoder
+    books                               order books that the library maintains
     arrays, arrow                       batches as numpy arrays and Arrow record batches
     event, level, notice                what a stream carries
     metrics                             what streams have come to, also for Prometheus
@@ -20,6 +21,7 @@ Data flows this way; each module begins with what it guarantees:
 from barter_cffi._ffi import ffi, lib
 from barter_cffi._logging import disable_logging, enable_logging
 from barter_cffi.batch import Batch
+from barter_cffi.books import Book, Books, BookState
 from barter_cffi.errors import (
     ArgumentError,
     BarterError,
@@ -68,9 +70,12 @@ __all__ = [
     "ArgumentError",
     "BarterError",
     "Batch",
+    "Book",
     "BookEvent",
     "BookSnapshotEvent",
+    "BookState",
     "BookUpdateEvent",
+    "Books",
     "ConnectError",
     "ConnectionMetrics",
     "DataError",

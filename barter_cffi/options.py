@@ -58,7 +58,9 @@ class QueueOptions:
               exchange waits. A single item may exceed `max_bytes`; up to 8,192 more wait outside the queue.
             - `"conflate"`, for l1 and l2 only, also before it is full: the newest best bid and ask of an instrument
               takes the place of the one that waits; order book events of an instrument become one snapshot of the book
-              as it is when it is read. What is replaced is counted by a `Dropped(reason="conflated")`.
+              as it is when it is read. What is replaced is counted by a `Dropped(reason="conflated")`. What `recv` and
+              `for` have read ahead, at most one of each instrument, is not replaced any more; `recv_batch` and
+              `batches` read nothing ahead.
             - `"close"`: what waits is delivered, then a `DataError` of variant `"queue_full"`, then the stream ends.
         spin: seconds that a waiting reader looks again and again before it sleeps, at most 1; 0 unless given. It takes
             a core for that time, and wakes sooner.

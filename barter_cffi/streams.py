@@ -5,7 +5,7 @@ stream for each exchange server and kind, of which single ones, or several merge
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 from types import TracebackType
 from typing import Any, Literal, TypeAlias
@@ -16,6 +16,7 @@ from barter_cffi._ffi import check, ffi, last_message, lib, ready_fd, text
 from barter_cffi._json import json_bytes
 from barter_cffi._logging import follow
 from barter_cffi._wait import deadline_after, wait
+from barter_cffi.books import Books
 from barter_cffi.errors import ArgumentError, InitTimeoutError, StreamClosedError
 from barter_cffi.event import (
     BookSnapshotEvent,
@@ -127,6 +128,19 @@ class DynamicStreams:
     def select_l2s(self, exchange: ExchangeId, errors: Errors = "raise") -> L2Stream | None:
         """The order book snapshots and updates of an exchange server; as `select_trades`."""
         return self._select(SubKind.ORDER_BOOKS_L2, exchange, errors)
+
+    def select_books(self, exchange: ExchangeId, errors: Errors = "raise") -> Books | None:
+        """The order books of an exchange server, maintained by the library and read at any time; as `select_trades`.
+
+        They are the same subscriptions as of `select_l2s`: what one has taken the other does not find.
+        """
+        notices = self._select(SubKind.ORDER_BOOKS_L2, exchange, errors, lib.barter_streams_select_books)
+        return None if notices is None else Books(notices)
+
+    def select_all_books(self, errors: Errors = "raise") -> Books | None:
+        """All order books not selected yet, maintained by the library; as `select_books`."""
+        notices = self._select(SubKind.ORDER_BOOKS_L2, None, errors, lib.barter_streams_select_books)
+        return None if notices is None else Books(notices)
 
     def select_liquidations(self, exchange: ExchangeId, errors: Errors = "raise") -> LiquidationStream | None:
         """The liquidations of an exchange server; as `select_trades`."""
@@ -247,7 +261,13 @@ class DynamicStreams:
         left = ", ".join([f"{kind} of {exchange}" for exchange, kind in self.available])
         return f"<DynamicStreams, to be selected: {left or 'nothing'}>"
 
-    def _select(self, kind: SubKind | None, exchange: ExchangeId | None, errors: Errors) -> MarketStream[Any] | None:
+    def _select(
+        self,
+        kind: SubKind | None,
+        exchange: ExchangeId | None,
+        errors: Errors,
+        select_books: Callable[..., int] | None = None,
+    ) -> MarketStream[Any] | None:
         if errors not in ("raise", "yield"):
             raise ArgumentError(f'errors must be "raise" or "yield", not {errors!r}')
         if exchange is not None and not isinstance(exchange, str):
@@ -257,7 +277,11 @@ class DynamicStreams:
         number = lib.BARTER_SUB_ALL if kind is None else kind.number
         handle = ffi.new("barter_stream **")
         try:
-            if check(lib.barter_streams_select(self._handle, number, name, handle)) == lib.BARTER_NOT_FOUND:
+            if select_books is not None:
+                status = select_books(self._handle, name, handle)
+            else:
+                status = lib.barter_streams_select(self._handle, number, name, handle)
+            if check(status) == lib.BARTER_NOT_FOUND:
                 return None
             stream: MarketStream[Any] = MarketStream(handle[0], self._instruments, exchange, kind, errors)
             self._selected.append(weakref.ref(stream))

@@ -429,6 +429,39 @@ typedef struct {
   uint64_t owner;
 } barter_batch;
 
+/** The state of a maintained order book at one moment. */
+typedef struct {
+  /** Set by the caller: the size it knows; the library writes no further. */
+  uint32_t struct_size;
+  /**
+   * 1 where it is the exchange's book; 0 before its first snapshot, and after a connection broke or an update was
+   * missing until the next one.
+   */
+  uint8_t live;
+  /** Zero. */
+  uint8_t reserved[3];
+  /** The exchange's sequence number, 0 before the first event. */
+  uint64_t sequence;
+  /** The exchange's time of the last event, ns since the epoch, `BARTER_NO_TIME` before the first. */
+  int64_t time_exchange_ns;
+  /** When the last event was received, ns since the epoch, `BARTER_NO_TIME` before the first. */
+  int64_t time_received_ns;
+  /** The matching engine's time, ns since the epoch, `BARTER_NO_TIME` where the exchange sends none. */
+  int64_t time_engine_ns;
+  /** Average of best bid and ask, the one that is there where one is missing, NaN where both are. */
+  double mid_price;
+  /** Micro-price: best bid and ask, each weighed with the other side's amount; NaN where it is not known. */
+  double volume_weighed_mid_price;
+  /** Bids copied, from `levels[0]`. */
+  size_t bids_len;
+  /** Asks copied, from `levels[depth]`. */
+  size_t asks_len;
+  /** Bids of the whole book. */
+  size_t bids_total;
+  /** Asks of the whole book. */
+  size_t asks_total;
+} barter_book_state;
+
 /** Counts since the stream was made, and its state now. */
 typedef struct {
   /** Set by the caller: the size it knows; the library writes no further. */
@@ -496,6 +529,57 @@ barter_status barter_shutdown(void);
  * Requires: `batch` is NULL, or valid for reads and writes and was zeroed or filled by `barter_stream_recv`.
  */
 barter_status barter_batch_free(barter_batch *batch);
+
+/**
+ * Takes order books out of the set, of one exchange or with `exchange` NULL all that are left, to be maintained by the
+ * library: `*out` gives only notices and errors to `barter_stream_recv`, its books are read with `barter_books_read`.
+ *
+ * Ownership: the caller frees `*out` with `barter_stream_free`. NULL on any status but OK.
+ * Errors: those of `barter_streams_select`.
+ * Threads: any; of racing calls exactly one gets each stream.
+ *
+ * Requires: `exchange` is NULL or NUL-terminated, `out` valid for a write.
+ */
+barter_status barter_streams_select_books(barter_streams *streams, const char *exchange, barter_stream **out);
+
+/**
+ * Copies the instruments of the books, as many as fit in `cap`, ordered by exchange and index; `*len` is how many there
+ * are. Books that had no event yet are there too.
+ *
+ * Ownership: the caller's buffer. Errors: `BARTER_INVALID_HANDLE`, `_NULL_POINTER`. Threads: any.
+ *
+ * Requires: `instruments` is valid for writes of `cap` elements, `len` for a write.
+ */
+barter_status barter_books_instruments(barter_stream *books, uint32_t *instruments, size_t cap, size_t *len);
+
+/**
+ * Copies the top `depth` levels a side of one book, and its state, as they are at one moment: bids from `levels[0]`,
+ * asks from `levels[depth]`, best first. With `depth` 0 only the state.
+ *
+ * Ownership: the caller's struct, its `struct_size` set, and the caller's buffer of `2 * depth` levels.
+ * Errors: `BARTER_NOT_FOUND` where the stream has no book of the instrument; `_INVALID_HANDLE`, `_INVALID_ARGUMENT`,
+ * `_NULL_POINTER`. Threads: any, while the book changes too.
+ *
+ * Requires: `levels` is valid for writes of `2 * depth` elements, `out` for reads and writes of `out->struct_size` bytes.
+ */
+barter_status barter_books_read(barter_stream *books,
+                                uint32_t instrument,
+                                size_t depth,
+                                barter_level *levels,
+                                barter_book_state *out);
+
+/**
+ * Waits until the books have changed more than `seen` times, a notice counted as a change, and gives how often they
+ * have: 0 to begin with, then what came last. `timeout_ns` negative: for ever, 0: only looks.
+ *
+ * Ownership: nothing changes hands.
+ * Errors: `BARTER_TIMEOUT`; `_CLOSED` when the producers are gone and nothing is new; `_HANDLE_CLOSED` after a close,
+ * which also ends waits; `_INVALID_ARGUMENT` where the stream was not selected as books; `_INVALID_HANDLE`,
+ * `_NULL_POINTER`. Threads: any, several may wait, all are woken.
+ *
+ * Requires: `version` is valid for a write.
+ */
+barter_status barter_books_wait(barter_stream *books, uint64_t seen, int64_t timeout_ns, uint64_t *version);
 
 /** `major << 16 | minor`: usable when the major is that of `BARTER_ABI_VERSION` and the minor at least its. */
 uint32_t barter_abi_version(void);

@@ -216,6 +216,22 @@ typedef struct {
 
 typedef struct {
   uint32_t struct_size;
+  uint8_t live;
+  uint8_t reserved[3];
+  uint64_t sequence;
+  int64_t time_exchange_ns;
+  int64_t time_received_ns;
+  int64_t time_engine_ns;
+  double mid_price;
+  double volume_weighed_mid_price;
+  size_t bids_len;
+  size_t asks_len;
+  size_t bids_total;
+  size_t asks_total;
+} barter_book_state;
+
+typedef struct {
+  uint32_t struct_size;
   uint32_t reserved;
   uint64_t events;
   uint64_t errors;
@@ -239,6 +255,18 @@ barter_status barter_last_error_message(char *buf, size_t cap, size_t *len);
 barter_status barter_shutdown(void);
 
 barter_status barter_batch_free(barter_batch *batch);
+
+barter_status barter_streams_select_books(barter_streams *streams, const char *exchange, barter_stream **out);
+
+barter_status barter_books_instruments(barter_stream *books, uint32_t *instruments, size_t cap, size_t *len);
+
+barter_status barter_books_read(barter_stream *books,
+                                uint32_t instrument,
+                                size_t depth,
+                                barter_level *levels,
+                                barter_book_state *out);
+
+barter_status barter_books_wait(barter_stream *books, uint64_t seen, int64_t timeout_ns, uint64_t *version);
 
 uint32_t barter_abi_version(void);
 

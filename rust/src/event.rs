@@ -276,6 +276,13 @@ impl Records {
         bytes_of(self.events.len(), self.levels.len(), self.text.len())
     }
 
+    /// Empties them and keeps the memory.
+    pub fn clear(&mut self) {
+        self.events.clear();
+        self.levels.clear();
+        self.text.clear();
+    }
+
     /// Appends a copy of `other`'s record `index` with its levels and text.
     pub fn copy_from(&mut self, other: &Records, index: usize) {
         let mut event = other.events[index];

@@ -9,6 +9,7 @@
 #![warn(missing_docs)]
 
 pub mod abi;
+pub mod books;
 pub mod event;
 pub mod feed;
 pub mod handle;

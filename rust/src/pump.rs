@@ -124,7 +124,17 @@ fn push_item<K: Record + KeptBook>(
 ) {
     match item {
         Event::Item(Ok(event)) => queue.event(&event),
-        Event::Item(Err(error)) => queue.error(&error_notice(exchange, sub_kind, &error)),
+        Event::Item(Err(error)) => {
+            let mut notice = error_notice(exchange, sub_kind, &error);
+            if let DataError::InvalidSequence {
+                prev_last_update_id,
+                ..
+            } = error
+            {
+                notice.instrument = queue.instrument_at(exchange, prev_last_update_id);
+            }
+            queue.error(&notice);
+        }
         Event::Reconnecting(origin) => {
             queue.notice(&marker_notice(origin, sub_kind, gate.note()));
         }

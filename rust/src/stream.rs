@@ -49,6 +49,15 @@ impl Stream {
         self.queue.ready_fd()
     }
 
+    /// From now on its order books are maintained ([`crate::books`]), and only notices and errors are received.
+    pub(crate) fn maintain_books(&self) {
+        self.queue.maintain();
+    }
+
+    pub(crate) fn queue(&self) -> &Queue {
+        &self.queue
+    }
+
     /// Counts and state.
     pub fn metrics(&self) -> StreamMetrics {
         self.queue.metrics_of(self.exchange, self.kind)

@@ -260,6 +260,16 @@ impl Streams {
         Ok(Some(stream))
     }
 
+    /// Takes streams of order books out of the set as maintained books: of one exchange, or with `None` all that are
+    /// left. `Ok(None)` where none is left.
+    pub fn select_books(&self, exchange: Option<ExchangeId>) -> Result<Option<Arc<Stream>>> {
+        let stream = self.select(Some(SubKind::L2), exchange)?;
+        if let Some(stream) = &stream {
+            stream.maintain_books();
+        }
+        Ok(stream)
+    }
+
     /// Counts and state of every stream: of those to be selected, and of those that were and still exist.
     pub fn metrics(&self) -> SetMetrics {
         let state = self.state.lock();

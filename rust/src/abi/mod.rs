@@ -2,6 +2,7 @@
 //! panics, refuses to work in a forked child, and leaves a message for the calling thread when it fails.
 
 mod batch;
+mod books;
 pub mod constants;
 mod facts;
 mod log;
@@ -12,6 +13,7 @@ mod streams;
 mod testing;
 
 pub use batch::*;
+pub use books::*;
 pub use facts::*;
 pub use log::*;
 pub use markets::*;

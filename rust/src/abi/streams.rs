@@ -11,6 +11,7 @@ use crate::{
     streams::Streams,
     subscription::SubKind,
 };
+use barter_instrument::exchange::ExchangeId;
 use std::{
     ffi::{c_char, c_int},
     os::fd::IntoRawFd,
@@ -203,12 +204,8 @@ pub unsafe extern "C" fn barter_streams_select(
             0 => None,
             number => Some(kind_of(number)?),
         };
-        let exchange = if exchange.is_null() {
-            None
-        } else {
-            // SAFETY: not NULL, and the caller vouches for the rest.
-            Some(exchange::named(unsafe { name(exchange, "exchange") }?)?)
-        };
+        // SAFETY: the caller vouches for the pointer.
+        let exchange = unsafe { exchange_or_all(exchange) }?;
         let Some(stream) = streams.select(kind, exchange)? else {
             return Ok(Status::NotFound);
         };
@@ -216,6 +213,18 @@ pub unsafe extern "C" fn barter_streams_select(
         unsafe { put(out, "out", pointer(handle::insert(stream)?)) }?;
         Ok(Status::Ok)
     })
+}
+
+/// The exchange of this name, `None` for NULL.
+///
+/// # Safety
+/// `exchange` is NULL or NUL-terminated.
+pub(super) unsafe fn exchange_or_all(exchange: *const c_char) -> Result<Option<ExchangeId>> {
+    if exchange.is_null() {
+        return Ok(None);
+    }
+    // SAFETY: not NULL, and the caller vouches for the rest.
+    exchange::named(unsafe { name(exchange, "exchange") }?).map(Some)
 }
 
 /// The kind of a `BARTER_SUB_*` number.

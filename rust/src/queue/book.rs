@@ -11,6 +11,7 @@ pub(crate) struct Book {
     bids: Side,
     asks: Side,
     last: Option<BarterEvent>,
+    live: bool,
 }
 
 impl Book {
@@ -24,6 +25,8 @@ impl Book {
         if event.flags & flag::SNAPSHOT != 0 {
             self.bids.replace(bids);
             self.asks.replace(asks);
+            // One made here after a loss is no news of the exchange's.
+            self.live |= event.flags & flag::RECOVERED == 0;
         } else {
             self.bids.update(bids, BarterDecimal::compare);
             self.asks.update(asks, |a, b| b.compare(a));
@@ -31,21 +34,33 @@ impl Book {
         self.last = Some(*event);
     }
 
+    /// The last event that changed it, whose offsets mean nothing here; `None` before the first.
+    pub(crate) fn last(&self) -> Option<&BarterEvent> {
+        self.last.as_ref()
+    }
+
     /// The sequence number of the last event.
-    #[cfg(test)]
     pub(crate) fn sequence(&self) -> Option<u64> {
         // SAFETY: `last` is a record of a book, of which the book was written.
         self.last.map(|last| unsafe { last.payload.book.sequence })
     }
 
+    /// Whether it is the exchange's book: it had a snapshot, and no connection broke and no update is missing since.
+    pub(crate) fn live(&self) -> bool {
+        self.live
+    }
+
+    /// It is no longer known to be the exchange's, until the next snapshot.
+    pub(super) fn stale(&mut self) {
+        self.live = false;
+    }
+
     /// The bids, best first.
-    #[cfg(test)]
     pub(crate) fn bids(&self) -> impl ExactSizeIterator<Item = &BarterLevel> {
         self.bids.0.iter().rev()
     }
 
     /// The asks, best first.
-    #[cfg(test)]
     pub(crate) fn asks(&self) -> impl ExactSizeIterator<Item = &BarterLevel> {
         self.asks.0.iter().rev()
     }

@@ -1,9 +1,11 @@
 //! The order books a queue keeps beside it, so that after a loss the reader gets a snapshot instead of updates that no
-//! longer fit. What is folded into a book is what has left the queue, read or lost: a book costs the pump nothing.
+//! longer fit. What is folded into a book is what has left the queue, read or lost: a book costs the pump nothing. The
+//! queue of maintained books ([`crate::books`]) folds everything as it comes.
 
-use super::book::Book;
+use super::{book::Book, gap};
 use crate::{
-    event::{BarterEvent, Records, instrument_number, kind},
+    abi::constants::BARTER_ERROR_INVALID_SEQUENCE,
+    event::{BarterEvent, NO_INSTRUMENT, Records, instrument_number, kind},
     feed::exchange,
 };
 use barter_data::event::MarketEvent;
@@ -47,9 +49,61 @@ impl Books {
         }
     }
 
+    /// Takes in records of maintained books: their events, and the notices that make books stale.
+    pub(super) fn maintain(&mut self, records: &Records, range: Range<usize>) {
+        for index in range {
+            let event = &records.events[index];
+            match event.kind {
+                kind::BOOK => self.fold(records, index..index + 1, |_| true),
+                kind::RECONNECTING => {
+                    // SAFETY: the record is a notice.
+                    let notice = unsafe { &event.payload.notice };
+                    let touched = gap::instruments(records, notice);
+                    self.stale(event.exchange, |instrument| {
+                        touched.is_empty() || touched.contains(&instrument)
+                    });
+                }
+                kind::ERROR => {
+                    // SAFETY: the record is a notice.
+                    let code = unsafe { event.payload.notice.code };
+                    if i32::from(code) == BARTER_ERROR_INVALID_SEQUENCE {
+                        self.stale(event.exchange, |instrument| instrument == event.instrument);
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn stale(&mut self, exchange: u16, touched: impl Fn(u32) -> bool) {
+        for (key, book) in &mut self.0 {
+            if key.0 == exchange && touched(key.1) {
+                book.stale();
+            }
+        }
+    }
+
     /// A book, `None` where none is known.
     pub(super) fn get(&self, key: BookKey) -> Option<&Book> {
         self.0.get(&key)
+    }
+
+    /// All books.
+    pub(super) fn keys(&self) -> impl Iterator<Item = BookKey> {
+        self.0.keys().copied()
+    }
+
+    /// A book that is subscribed, before its first event.
+    pub(super) fn expect(&mut self, key: BookKey) {
+        self.0.entry(key).or_default();
+    }
+
+    /// The instrument of the exchange whose book is at this sequence number.
+    pub(super) fn at_sequence(&self, exchange: u16, sequence: u64) -> u32 {
+        let mut books = self.0.iter();
+        let found =
+            books.find(|(key, book)| key.0 == exchange && book.sequence() == Some(sequence));
+        found.map_or(NO_INSTRUMENT, |(key, _)| key.1)
     }
 
     /// Takes over another queue's books.

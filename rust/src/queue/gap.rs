@@ -47,6 +47,11 @@ impl Gap {
         self.books.entry(key).or_insert(why);
     }
 
+    /// No book misses anything any more.
+    pub(super) fn forget_books(&mut self) {
+        self.books.clear();
+    }
+
     /// The books that missed something.
     pub(super) fn books(&self) -> impl Iterator<Item = BookKey> {
         self.books.keys().copied()

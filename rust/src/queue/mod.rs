@@ -11,7 +11,8 @@ mod state;
 mod tests;
 
 use crate::{
-    event::{BarterEvent, Records},
+    event::{BarterEvent, Records, instrument_number},
+    feed::exchange,
     metrics::{Meter, Metrics, StreamMetrics},
     options::QueueOptions,
     platform::ReadySignal,
@@ -25,6 +26,8 @@ use barter_data::subscription::{
     trade::PublicTrade,
 };
 use barter_instrument::exchange::ExchangeId;
+pub(crate) use book::Book;
+use books::BookKey;
 use parking_lot::{Condvar, Mutex};
 pub(crate) use state::State;
 use std::{
@@ -42,6 +45,8 @@ use tokio::{runtime::Handle, sync::Notify, task::AbortHandle};
 pub struct Queue {
     state: Mutex<State>,
     readable: Condvar,
+    /// Told of every change of maintained books.
+    moved: Condvar,
     /// Whether there is something for a reader, for one that spins.
     ready: AtomicBool,
     /// Told when there is room again, or the pumps are to push elsewhere.
@@ -57,6 +62,19 @@ pub enum Received {
     /// The time was up, or the wait was ended by [`Queue::wake`].
     Timeout,
     /// The producers are gone and everything was read.
+    Ended,
+    /// The queue was closed.
+    Closed,
+}
+
+/// What [`Queue::changed_since`] found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Changed {
+    /// The books have changed, so often by now.
+    To(u64),
+    /// The time was up.
+    Timeout,
+    /// The producers are gone: the books change no more.
     Ended,
     /// The queue was closed.
     Closed,
@@ -101,6 +119,7 @@ impl Queue {
         Self {
             state: Mutex::new(State::new(options)),
             readable: Condvar::new(),
+            moved: Condvar::new(),
             ready: AtomicBool::new(false),
             room: Notify::new(),
             options,
@@ -292,6 +311,69 @@ impl Queue {
         }
     }
 
+    /// From now on the books are maintained, and only notices and errors are queued.
+    pub(crate) fn maintain(&self) {
+        let mut state = self.state.lock();
+        state.maintain();
+        self.changed(&mut state);
+        // A pump that was held is not any more.
+        self.room.notify_waiters();
+    }
+
+    /// The books that a connection will bring.
+    pub(crate) fn expect(&self, plan: &ConnectionPlan) {
+        let mut state = self.state.lock();
+        for instrument in &plan.instruments {
+            let key = BookKey(
+                exchange::number(plan.exchange),
+                instrument_number(instrument.key),
+            );
+            state.books.expect(key);
+        }
+    }
+
+    /// The instruments of the books.
+    pub(crate) fn books(&self) -> Vec<u32> {
+        let state = self.state.lock();
+        state.books.keys().map(|key| key.1).collect()
+    }
+
+    /// Looks at a maintained book; `None` where there is none.
+    pub(crate) fn book<T>(&self, instrument: u32, look: impl FnOnce(&Book) -> T) -> Option<T> {
+        let state = self.state.lock();
+        let key = state.books.keys().find(|key| key.1 == instrument)?;
+        state.books.get(key).map(look)
+    }
+
+    /// Waits until the maintained books have changed more than `seen` times; how often they have. `None` where they are
+    /// not maintained, as in a stream of events.
+    pub(crate) fn changed_since(&self, seen: u64, deadline: Option<Instant>) -> Option<Changed> {
+        let mut state = self.state.lock();
+        let mut timed_out = false;
+        loop {
+            let version = state.version?;
+            if state.closed {
+                return Some(Changed::Closed);
+            }
+            if version > seen {
+                return Some(Changed::To(version));
+            }
+            if state.producers == 0 {
+                return Some(Changed::Ended);
+            }
+            if timed_out {
+                return Some(Changed::Timeout);
+            }
+            match deadline {
+                None => self.moved.wait(&mut state),
+                Some(deadline) => {
+                    timed_out = Instant::now() >= deadline
+                        || self.moved.wait_until(&mut state, deadline).timed_out();
+                }
+            }
+        }
+    }
+
     /// Merges queues into one: waiting chunks ordered by first arrival, each source in its own order. The sources'
     /// pumps push into the merged queue from now on. Nothing is lost by merging: the bounds add up. All have one policy.
     pub(crate) fn merge(queues: &[Arc<Queue>]) -> Arc<Queue> {
@@ -336,6 +418,9 @@ impl Queue {
             signal.set(ready);
         }
         self.ready.store(ready, Ordering::Release);
+        if state.version.is_some() {
+            self.moved.notify_all();
+        }
         if ready && state.waiters > 0 {
             self.readable.notify_one();
         }

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     abi::constants::BARTER_ERROR_QUEUE_FULL,
-    event::{self, Notice, Record, Records, bytes_of, kind, push_event, push_notice},
+    event::{self, BarterEvent, Notice, Record, Records, bytes_of, kind, push_event, push_notice},
     feed::exchange,
     options::QueuePolicy,
 };
@@ -28,6 +28,9 @@ impl State {
         self.metrics.events += 1;
         self.metrics.last_event_ns = event::nanoseconds(event.time_received);
         self.has_books |= K::BOOK;
+        if K::BOOK && self.maintains(|records| push_event(records, event)) {
+            return;
+        }
         let key = (K::BOOK || K::STATE).then(|| BookKey::of(event));
         if self.options.policy == QueuePolicy::Conflate && K::STATE && self.replace(event) {
             return;
@@ -44,6 +47,7 @@ impl State {
     /// Appends an error, which counts and drops like an event.
     pub(crate) fn error(&mut self, notice: &Notice) {
         self.metrics.errors += 1;
+        self.maintains(|records| push_notice(records, notice));
         self.append_or_lose(bytes_of(1, 0, notice.text_bytes()), None, |records| {
             push_notice(records, notice);
         });
@@ -54,6 +58,7 @@ impl State {
         self.metrics.notices += 1;
         self.metrics.reconnects += u64::from(notice.kind == kind::RECONNECTING);
         self.metrics.silences += u64::from(notice.kind == kind::SILENT);
+        self.maintains(|records| push_notice(records, notice));
         // An event that comes after a notice does not stand before it.
         self.places.clear();
         let bytes = bytes_of(1, 0, notice.text_bytes());
@@ -87,6 +92,36 @@ impl State {
             return self.back.add(notice.clone());
         }
         self.append(|records| push_notice(records, notice));
+    }
+
+    /// Folds a record into the books, where they are maintained.
+    fn maintains(&mut self, push: impl FnOnce(&mut Records)) -> bool {
+        let Some(version) = &mut self.version else {
+            return false;
+        };
+        *version += 1;
+        self.folding.clear();
+        push(&mut self.folding);
+        self.books.maintain(&self.folding, 0..1);
+        true
+    }
+
+    /// The instrument of the exchange whose newest event has this sequence number.
+    pub(crate) fn instrument_at(&self, exchange: ExchangeId, sequence: u64) -> u32 {
+        let exchange = exchange::number(exchange);
+        let at = |event: &&BarterEvent| {
+            // SAFETY: of a book record the book was written.
+            event.kind == kind::BOOK
+                && event.exchange == exchange
+                && unsafe { event.payload.book.sequence } == sequence
+        };
+        let sealed = self.chunks.iter().rev();
+        let mut sealed = sealed.flat_map(|waiting| waiting.chunk.events.iter().rev());
+        let found = self.open.events.iter().rev().find(at);
+        match found.or_else(|| sealed.find(at)) {
+            Some(event) => event.instrument,
+            None => self.books.at_sequence(exchange, sequence),
+        }
     }
 
     fn append_or_lose(&mut self, bytes: usize, key: Option<BookKey>, push: impl Fn(&mut Records)) {

@@ -76,6 +76,10 @@ pub(crate) struct State {
     /// Of a book in neither gap: as of the first event that waits. Of one in a gap: as it is now.
     pub(super) books: Books,
     pub(super) has_books: bool,
+    /// How often maintained books have changed; `None` where they are not maintained.
+    pub(super) version: Option<u64>,
+    /// The record that is being folded into maintained books.
+    pub(super) folding: Records,
     /// Where the newest event of each instrument waits, if it still does: the arrival of its chunk. For conflation.
     pub(super) places: HashMap<BookKey, u64>,
     pub(super) producers: usize,
@@ -110,6 +114,8 @@ impl State {
             lent: Arc::default(),
             books: Books::default(),
             has_books: false,
+            version: None,
+            folding: Records::default(),
             places: HashMap::new(),
             producers: 0,
             closed: false,
@@ -264,12 +270,42 @@ impl State {
     /// its end needs no books.
     pub(super) fn fold(&mut self, records: &Records, range: Range<usize>) {
         let loses = !matches!(self.options.policy, QueuePolicy::Block | QueuePolicy::Close);
-        if self.has_books && loses {
+        if self.has_books && loses && self.version.is_none() {
             let (front, back) = (&self.front, &self.back);
             self.books.fold(records, range, |key| {
                 front.book(key).is_none() && back.book(key).is_none()
             });
         }
+    }
+
+    /// From now on the books are maintained: what waits for them and whatever comes is folded into them and not queued.
+    pub(super) fn maintain(&mut self) {
+        self.seal();
+        let behind = mem::take(&mut self.back);
+        for _ in 0..self.chunks.len() {
+            let Some(waiting) = self.remove_oldest() else {
+                break;
+            };
+            let mut kept = Records::default();
+            for index in waiting.unread() {
+                let event = &waiting.chunk.events[index];
+                let key = BookKey::of_record(event);
+                // A book of a gap is ahead of what waits for it.
+                let folded = self.front.book(key).is_some() || behind.book(key).is_some();
+                if event.kind != kind::BOOK {
+                    kept.copy_from(&waiting.chunk, index);
+                }
+                if event.kind != kind::BOOK || !folded {
+                    self.books.maintain(&waiting.chunk, index..index + 1);
+                }
+            }
+            self.insert(self.chunks.len(), Waiting::new(kept, waiting.arrival));
+        }
+        self.front.forget_books();
+        self.insert(self.chunks.len(), Waiting::new(notices(behind), 0));
+        // Notices are few and may go unread, which must not keep the books from going on.
+        self.options.policy = QueuePolicy::DropOldest;
+        self.version = Some(1);
     }
 
     /// Puts small chunks in front together, up to `max` records.

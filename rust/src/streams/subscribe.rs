@@ -12,7 +12,7 @@ use crate::{
     queue::Queue,
     runtime,
     status::{Error, Result, Status},
-    subscription::{ConnectionPlan, parse_batches},
+    subscription::{ConnectionPlan, SubKind, parse_batches},
 };
 use barter_instrument::instrument::InstrumentIndex;
 use std::{
@@ -45,6 +45,9 @@ impl Opener {
         // While the target is locked no merge moves the source to another queue.
         let queue = feed.target.lock();
         let meter = queue.meter(&plan);
+        if plan.kind == SubKind::L2 {
+            queue.expect(&plan);
+        }
         let instruments = plan.instruments.iter().map(|market| market.key).collect();
         let task = connection(
             plan,

@@ -434,3 +434,101 @@ fn a_reader_that_spins_gets_what_comes_meanwhile_and_sleeps_when_its_time_is_ove
     assert!(matches!(queue.recv(1, Some(deadline)), Received::Timeout));
     assert!(began.elapsed() >= Duration::from_millis(5));
 }
+
+#[test]
+fn maintained_books_are_the_exchanges_from_before_they_were_selected_whatever_the_policy() {
+    for policy in POLICIES {
+        let queue = queue_of(policy, 4);
+        let bids: Vec<(i64, i64)> = (1..=9).map(|n| (n, 1)).collect();
+        queue.push(|state| {
+            state.event(&book(0, 1, true, &bids));
+            (2..=4).for_each(|n| state.event(&book(0, n, false, &[(n as i64, 0)])));
+        });
+        queue.maintain();
+        queue.push(|state| {
+            (5..=7).for_each(|n| state.event(&book(0, n, false, &[(n as i64, 0)])));
+        });
+        let read = |queue: &Queue| {
+            let look = |book: &Book| (book.live(), book.sequence(), book.bids().len());
+            queue.book(0, look)
+        };
+        assert_eq!(read(&queue), Some((true, Some(7), 3)), "{policy:?}");
+        let all = told(&queue);
+        assert!(
+            all.iter().all(|item| !item.starts_with("book")),
+            "{policy:?}: {all:?}"
+        );
+        let mut broken = reconnecting();
+        broken.exchange = Some(ExchangeId::BinanceSpot);
+        queue.push(|state| state.notice(&broken));
+        assert_eq!(read(&queue), Some((false, Some(7), 3)), "{policy:?}");
+        queue.push(|state| state.event(&book(0, 8, false, &[(9, 0)])));
+        assert_eq!(
+            read(&queue),
+            Some((false, Some(8), 2)),
+            "an update is no new beginning"
+        );
+        queue.push(|state| state.event(&book(0, 9, true, &bids)));
+        assert_eq!(read(&queue), Some((true, Some(9), 9)));
+        assert_eq!(told(&queue), ["reconnecting"]);
+        assert_eq!(queue.book(1, |_| ()), None);
+    }
+}
+
+#[test]
+fn an_update_that_does_not_follow_makes_its_own_book_stale_alone() {
+    let queue = queue_of(QueuePolicy::DropOldest, 100);
+    queue.push(|state| {
+        state.event(&book(0, 11, true, &[(1, 1)]));
+        state.event(&book(1, 22, true, &[(1, 1)]));
+    });
+    let gap = |state: &mut State| {
+        let mut notice = error("gap");
+        notice.exchange = Some(ExchangeId::BinanceSpot);
+        notice.code = crate::abi::constants::BARTER_ERROR_INVALID_SEQUENCE as u16;
+        notice.instrument = state.instrument_at(ExchangeId::BinanceSpot, 22);
+        assert_eq!(notice.instrument, 1);
+        state.error(&notice);
+    };
+    queue.push(gap);
+    queue.maintain();
+    let live = |instrument| queue.book(instrument, Book::live);
+    assert_eq!((live(0), live(1)), (Some(true), Some(false)));
+    queue.push(|state| state.event(&book(1, 22, true, &[(1, 1)])));
+    assert_eq!((live(0), live(1)), (Some(true), Some(true)));
+    queue.push(gap);
+    assert_eq!((live(0), live(1)), (Some(true), Some(false)));
+}
+
+#[test]
+fn a_wait_for_maintained_books_ends_by_a_change_time_end_and_close_and_says_which() {
+    let queue = Arc::new(queue_of(QueuePolicy::DropOldest, 10));
+    assert_eq!(
+        queue.changed_since(0, None),
+        None,
+        "it is a stream of events"
+    );
+    queue.maintain();
+    let Some(Changed::To(version)) = queue.changed_since(0, None) else {
+        panic!("what was there before is a change");
+    };
+    let soon = Some(Instant::now() + Duration::from_millis(5));
+    assert_eq!(queue.changed_since(version, soon), Some(Changed::Timeout));
+    let waiting: Vec<_> = (0..3)
+        .map(|_| {
+            let queue = queue.clone();
+            std::thread::spawn(move || queue.changed_since(version, None))
+        })
+        .collect();
+    queue.push(|state| state.event(&book(0, 1, true, &[(1, 1)])));
+    for wait in waiting {
+        assert_eq!(wait.join().unwrap(), Some(Changed::To(version + 1)));
+    }
+    queue.producer_gone();
+    assert_eq!(queue.changed_since(version + 1, None), Some(Changed::Ended));
+    queue.close();
+    assert_eq!(
+        queue.changed_since(version + 1, None),
+        Some(Changed::Closed)
+    );
+}
