@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterator
 
 import pytest
+from harness import eventually
 from proxies import PASSWORD, SECRETS, USER, Proxy, answering, dead, mute, running_proxy
 
 from barter_cffi import (
@@ -17,6 +18,8 @@ from barter_cffi import (
     StreamOptions,
     Subscription,
     TradeEvent,
+    disable_logging,
+    enable_logging,
     init_dynamic_streams,
     markets,
 )
@@ -162,6 +165,22 @@ def test_wrong_credentials_are_told_with_the_proxy_s_host_and_port_and_never_sho
     for said in failures(options(exchange, proxy.address(scheme, credentials))):
         assert f"the proxy 127.0.0.1:{proxy.port}, asked {asked}" in said
     assert proxy.connections(exchange.port) == before
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_the_loggers_hear_of_connections_through_a_proxy_and_nothing_of_its_credentials(
+    exchange: LocalExchange, proxy: Proxy, scheme: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(1, "barter_cffi")
+    enable_logging(1)
+    try:
+        read(exchange, options(exchange, proxy.address(scheme)))
+        failures(options(exchange, proxy.address(scheme, "aladdin:wrong@")))
+        eventually(lambda: any("kraken" in str(vars(record)) for record in caplog.records))
+    finally:
+        disable_logging()
+    heard = "".join(f"{record.getMessage()} {vars(record)}" for record in caplog.records)
+    assert [secret for secret in (*SECRETS, "wrong") if secret in heard] == []
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
