@@ -2,8 +2,9 @@
 //!
 //! In the order data flows: [`subscription`] and [`options`] say what is wanted, [`feed`] opens connections and
 //! hands upstream's items to an [`outlet`], a [`pump`] drains them into a [`queue`] of [`event`] records, and
-//! [`streams`] and [`stream`] are what callers hold, [`metrics`] what they have come to; [`markets`] says what there is to ask for. [`abi`] is the boundary: C functions over [`handle`]s, with the
-//! codes of [`status`], on the one [`runtime`]. [`testing`] makes streams from in-memory channels.
+//! [`streams`] and [`stream`] are what callers hold, [`metrics`] what they have come to, [`log`] what is said meanwhile;
+//! [`markets`] says what there is to ask for. [`abi`] is the boundary: C functions over [`handle`]s, with the codes of
+//! [`status`], on the one [`runtime`]. [`testing`] makes streams from in-memory channels.
 
 #![deny(unsafe_op_in_unsafe_fn)]
 #![warn(missing_docs)]
