@@ -93,7 +93,7 @@ ROWS: Final[dict[str, Row]] = {
     "unknown-frame": Row(Fault.UNKNOWN_FRAMES, "event", "error", "unexpected"),
     "wrong-types": Row(Fault.WRONG_TYPES, "event", "error", r"\{\}"),
     "truncated-frame": Row(Fault.TRUNCATED_FRAME, "event", "error"),
-    "oversize-frame": Row(Fault.OVERSIZE_FRAME, "event", "reconnecting", "too long", loses=True),
+    "oversize-frame": Row(Fault.OVERSIZE_FRAME, "event", "reconnecting", "longer than max_message_size", loses=True),
     "binary-frame": Row(Fault.BINARY_FRAME, "event", "error", "utf-8"),
     "unknown-symbol": Row(Fault.UNKNOWN_SYMBOL, "event", "error", "unidentifiable message"),
     "duplicate-update": Row(Fault.DUPLICATE_FRAME, "event", "nothing", books="nothing"),
