@@ -24,7 +24,8 @@ from barter_cffi import (
     init_dynamic_streams,
 )
 from barter_cffi.instrument import Instrument
-from barter_cffi.testing import in_memory
+from barter_cffi.testing import LocalExchange, in_memory
+from barter_cffi.testing.local_exchange import Trade
 
 
 def _l1(instrument: Instrument, number: int) -> OrderBookL1Event:
@@ -72,6 +73,28 @@ def test_block_holds_merged_streams_too_also_those_that_were_held_before() -> No
     read = [(item.exchange, item.id) for item in stream if isinstance(item, TradeEvent)]
     for exchange, _ in sources:
         assert [id for of, id in read if of == exchange] == [f"t{n}" for n in range(500)]
+
+
+def test_block_holds_back_the_exchange_itself_and_its_connection_lives_on() -> None:
+    count = 10_000
+    with LocalExchange(["binance_spot"], autostart=False) as exchange:
+        held = StreamOptions(endpoints=exchange.endpoints, queue=QueueOptions(capacity=64, policy="block"))
+        with init_dynamic_streams(["binance_spot:btc/usdt:trades"], held) as streams:
+            exchange.wait_subscribed("binance_spot", "trades", "BTCUSDT")
+            stream = streams.select_trades("binance_spot")
+            assert stream is not None
+            for _ in range(count // 1_000):
+                exchange.emit("binance_spot", "trades", "BTCUSDT", 1_000)
+            # 64 wait in the queue, 8,192 and a few before it, the rest in the sockets.
+            eventually(lambda: stream.metrics().queued_events == 64)
+            read = [stream.recv(10) for _ in range(count)]
+            assert [item.id for item in read if isinstance(item, TradeEvent)] == [
+                event.id
+                for event in exchange.journal.sent("binance_spot", "trades", "BTCUSDT")
+                if isinstance(event, Trade)
+            ]
+            assert stream.metrics().dropped == 0
+            assert exchange.journal.connections("binance_spot").made == 1
 
 
 def test_closing_ends_a_stream_that_is_held() -> None:
