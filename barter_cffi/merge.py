@@ -171,8 +171,10 @@ class _Members:
         self._selector.register(self._woken, selectors.EVENT_READ)
         self.all: dict[_Member, None] = {}
         self.ready: dict[_Member, None] = {}
+        self._every: list[_Member] = []  # those that have ended too: none is taken apart while somebody reads
         for stream in streams:
             member = _Member(stream, self)
+            self._every.append(member)
             self._selector.register(member.fd, selectors.EVENT_READ, member)
             stream._listen(member)
             self.all[member] = self.ready[member] = None
