@@ -117,6 +117,7 @@ BY_STATUS: dict[str, type[BarterError]] = {
     "BARTER_UNSUPPORTED": SubscriptionError,
     "BARTER_INVALID_INSTRUMENT": SubscriptionError,
     "BARTER_SUBSCRIPTION_REFUSED": SubscriptionError,
+    "BARTER_NOT_SUBSCRIBED": SubscriptionError,
     "BARTER_CONNECT_FAILED": ConnectError,
     "BARTER_HANDSHAKE_TIMEOUT": InitTimeoutError,
     "BARTER_SNAPSHOT_FAILED": ConnectError,

@@ -225,6 +225,24 @@ class DynamicStreams:
             lib.barter_streams_free(addition[0])
         self._instruments.refresh()
 
+    def unsubscribe(self, subscriptions: Iterable[AnySubscription | Iterable[AnySubscription]]) -> None:
+        """Ends subscriptions of the running set, all of them or, where one is not subscribed, none; never waits.
+
+        A connection whose last instrument goes is closed; on one that carries others the exchange is told, and what
+        still comes is left out. What a stream holds already stays to be read, and the stream stays open for what is
+        subscribed later, until it is closed. Instruments keep their indices.
+
+        Args:
+            subscriptions: of the same forms as the batches of `init_dynamic_streams`.
+
+        Raises:
+            SubscriptionError: one is not subscribed, or is none; it is named.
+            ArgumentError: the streams are in memory.
+            StreamClosedError: the set was closed.
+        """
+        request = json_bytes({"batches": batches_json(subscriptions)})
+        check(lib.barter_streams_unsubscribe(self._handle, request, len(request)))
+
     def close(self) -> None:
         """Closes everything that was not selected, and every stream that was; twice is the same as once."""
         self._closed = True

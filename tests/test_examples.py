@@ -41,7 +41,7 @@ LINES: dict[str, tuple[str, int]] = {
     "markets": (r"kraken has .*|\d+ markets against \w+|\w+/\w+: (buy|sell) [\d.e-]+ at [\d.]+", 22),
     "many": (r"\w+ (trades|l1): \d+ events", 6),
     "staying_connected": (r"silent: no trade of btc/usdt for [\d.]+ s|disconnected: .*|connected again: .*", 3),
-    "changing": (r"the first trade of \w+/usd|subscribed to \w+/usd, \d instruments now", 5),
+    "changing": (r"the first trade of \w+/usd|subscribed to \w+/usd, \d instruments now|no more of btc/usd", 6),
     "metrics": (r"\d+ events, .* bytes received|\w+ (trades|l1) of [\w/]+: open, .*, last error: None", 4),
     "maintained_books": (r"(btc|eth): \d+, micro-price [\d.]+", 2),
     "slow_reader": (r"[\d.]+ \| [\d.]+|\d+ older ones were left out: conflated", 10),

@@ -27,10 +27,12 @@ from local_exchange_compare import (
 from barter_cffi import (
     ArgumentError,
     BarterError,
+    BookSnapshotEvent,
     ConnectError,
     DataError,
     DynamicStreams,
     InitTimeoutError,
+    Reconnecting,
     StreamClosedError,
     SubKind,
     Subscription,
@@ -241,10 +243,11 @@ def test_threads_that_subscribe_select_and_close_at_once_leave_each_subscription
 ) -> None:
     wanted = [to("kraken", market, kind) for _, market in served(exchange, "kraken")[:4] for kind in ("trades", "l1")]
     failures: list[BaseException] = []
+    kept: list[Any] = []  # a stream that nobody refers to is closed, with what is being added to it
 
     def run(act: Any) -> None:
         try:
-            act()
+            kept.append(act())
         except BaseException as error:  # told below, in the test's own thread
             failures.append(error)
 
@@ -281,4 +284,125 @@ def test_closing_the_set_ends_an_addition(exchange: LocalExchange) -> None:
     thread.join(BOUND_S)
     assert [type(error) for error in raised] == [StreamClosedError]
     gone(exchange, "okx", 0)
+    gone(exchange, "kraken", 0)
+
+
+@pytest.mark.parametrize(("name", "kind"), PAIRS_OF_MANY)
+def test_what_is_unsubscribed_comes_no_more_and_the_others_of_its_connection_go_on(
+    exchange: LocalExchange, name: str, kind: Kind
+) -> None:
+    [(kept, a), (left, b)] = served(exchange, name)[:2]
+    gone(exchange, name, 0)
+    with init_dynamic_streams([[to(name, a, kind), to(name, b, kind)]], options(exchange)) as streams:
+        stream = select(streams, name, kind)
+        for market in (kept, left):
+            exchange.wait_subscribed(name, kind, market)
+            sent = exchange.emit(name, kind, market)[-1]
+            until(stream, lambda item, sent=sent: is_event(item, sent))  # type: ignore[misc]
+        made = exchange.journal.connections(name).made
+        streams.unsubscribe([to(name, b, kind)])
+        exchange.wait_until(lambda: exchange.subscribers(name, kind, left) == 0, BOUND_S)
+        sent = exchange.emit(name, kind, kept)[-1]
+        items = until(stream, lambda item: is_event(item, sent))
+        assert {item.instrument.name_exchange for item in items} == {kept}, "no event of it, no error, no notice"
+        assert exchange.journal.connections(name).made == made
+        with pytest.raises(SubscriptionError, match=f"{name} {kind} of .* is not subscribed"):
+            streams.unsubscribe([to(name, b, kind)])
+
+        exchange.drop(name)  # the next connection does not ask for it any more
+        exchange.wait_until(lambda: exchange.journal.connections(name).made == made + 1, BOUND_S)
+        exchange.wait_subscribed(name, kind, kept)
+        assert exchange.subscribers(name, kind, left) == 0
+        items = until(stream, lambda item: isinstance(item, Reconnecting))
+        if kind == "l2":  # an update before the snapshot would be in it
+            items += until(stream, lambda item: isinstance(item, BookSnapshotEvent))
+        sent = exchange.emit(name, kind, kept)[-1]
+        items += until(stream, lambda item: is_event(item, sent))
+        [broken] = [item for item in items if isinstance(item, Reconnecting)]
+        assert [instrument.name_exchange for instrument in broken.instruments] == [kept]
+
+        streams.subscribe([to(name, b, kind)], timeout=BOUND_S)
+        exchange.wait_subscribed(name, kind, left)
+        sent = exchange.emit(name, kind, left)[-1]
+        [*_, got] = until(stream, lambda item: is_event(item, sent))
+        assert got.instrument.index == 1
+    gone(exchange, name, 0)
+
+
+@pytest.mark.parametrize(("name", "kind"), PAIRS)
+def test_a_connection_whose_last_instrument_goes_is_closed_and_its_stream_stays_open(
+    exchange: LocalExchange, name: str, kind: Kind
+) -> None:
+    market, description = served(exchange, name)[0]
+    subscription = to(name, description, kind)
+    gone(exchange, name, 0)
+    with init_dynamic_streams([[subscription]], options(exchange)) as streams:
+        stream = select(streams, name, kind)
+        exchange.wait_subscribed(name, kind, market)
+        streams.unsubscribe([subscription])
+        gone(exchange, name, 0)
+        while stream.try_recv() is not None:  # a snapshot or a repeated trade may have come before
+            pass
+        assert not stream.closed
+        streams.subscribe([subscription], timeout=BOUND_S)
+        assert streams.available == []
+        exchange.wait_subscribed(name, kind, market)
+        sent = exchange.emit(name, kind, market)[-1]
+        until(stream, lambda item: is_event(item, sent))
+    gone(exchange, name, 0)
+
+
+def test_what_waits_in_a_stream_stays_to_be_read(exchange: LocalExchange) -> None:
+    with init_dynamic_streams([[KRAKEN]], options(exchange)) as streams:
+        stream = select(streams, "kraken", "trades")
+        exchange.wait_subscribed("kraken", "trades", "XBT/USD")
+        sent = exchange.emit("kraken", "trades", "XBT/USD", 5)
+        exchange.wait_until(lambda: stream.metrics().events == len(sent), BOUND_S)
+        streams.unsubscribe([KRAKEN])
+        for item, event in zip(take(stream, len(sent)), sent, strict=True):
+            assert_same(item, event)
+    gone(exchange, "kraken", 0)
+
+
+def test_unsubscribing_is_all_or_nothing_and_names_what_is_not_subscribed(exchange: LocalExchange) -> None:
+    with init_dynamic_streams([[KRAKEN, ETH]], options(exchange)) as streams:
+        for wrong, words in (([KRAKEN, OKX], "okx trades of BTC-USDT"), ([KRAKEN, L1], "kraken l1 of XBT/USD")):
+            with pytest.raises(SubscriptionError, match=f"{words} is not subscribed"):
+                streams.unsubscribe(wrong)
+        assert exchange.subscribers("kraken", "trades", "XBT/USD") == 1
+        with pytest.raises(SubscriptionError):
+            streams.unsubscribe([])
+        streams.unsubscribe([[KRAKEN], [KRAKEN]])
+        exchange.wait_until(lambda: exchange.subscribers("kraken", "trades", "XBT/USD") == 0, BOUND_S)
+    with pytest.raises(StreamClosedError):
+        streams.unsubscribe([ETH])
+    memory, _injector = in_memory([("kraken", "trades")])
+    with pytest.raises(ArgumentError, match="in memory"):
+        memory.unsubscribe([KRAKEN])
+
+
+def test_threads_that_subscribe_and_unsubscribe_at_once_leave_what_was_done_last(exchange: LocalExchange) -> None:
+    wanted = [to("kraken", market, "trades") for _, market in served(exchange, "kraken")[:4]]
+    failures: list[BaseException] = []
+
+    def change(subscription: Subscription) -> None:
+        try:
+            for _ in range(5):
+                streams.unsubscribe([subscription])
+                streams.subscribe([subscription], timeout=BOUND_S)
+        except BaseException as error:  # told below, in the test's own thread
+            failures.append(error)
+
+    with init_dynamic_streams([wanted], options(exchange)) as streams:
+        stream = select(streams, "kraken", "trades")
+        threads = [threading.Thread(target=change, args=(subscription,)) for subscription in wanted]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(4 * BOUND_S)
+        assert failures == []
+        for market, _ in served(exchange, "kraken")[:4]:
+            exchange.wait_until(lambda market=market: exchange.subscribers("kraken", "trades", market) == 1, BOUND_S)
+            [sent] = exchange.emit("kraken", "trades", market)
+            until(stream, lambda item, sent=sent: is_event(item, sent))  # type: ignore[misc]
     gone(exchange, "kraken", 0)

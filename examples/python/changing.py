@@ -1,4 +1,4 @@
-"""Subscribing while the stream runs: what is new comes in the stream that is being read."""
+"""Subscribing and unsubscribing while the stream runs: what is new comes in the stream that is being read."""
 
 from __future__ import annotations
 
@@ -29,6 +29,8 @@ def watch(options: StreamOptions | None = None) -> None:
                 print(f"the first trade of {item.instrument.base}/{item.instrument.quote}")
             if seen == wanted:
                 if not missing:
+                    streams.unsubscribe([FIRST])
+                    print(f"no more of {FIRST.base}/{FIRST.quote}")
                     break
                 new = missing.pop(0)
                 streams.subscribe([new])

@@ -869,6 +869,20 @@ barter_status barter_streams_subscribe(barter_streams *streams,
                                        int64_t timeout_ns);
 
 /**
+ * Ends subscriptions of a running set, written as in `barter_streams_subscribe`: all of them, or none where one is not
+ * subscribed. A connection whose last instrument goes is closed; on one that carries others the exchange is told, and
+ * what still comes is left out. What a stream holds already stays to be read, and the stream stays open for what is
+ * subscribed later. Waits for nothing.
+ *
+ * Ownership: nothing changes hands.
+ * Errors: `BARTER_NOT_SUBSCRIBED`, those of `barter_streams_start` for the JSON, `BARTER_INVALID_ARGUMENT` for streams
+ * in memory, `BARTER_NOT_READY`, `_HANDLE_CLOSED`, `_INVALID_HANDLE`, `_NULL_POINTER`. Threads: any.
+ *
+ * Requires: `json` is valid for reads of `len` bytes.
+ */
+barter_status barter_streams_unsubscribe(barter_streams *streams, const char *json, size_t len);
+
+/**
  * The first half of `barter_streams_subscribe`, for callers that wait in several goes: begins to open and gives a set
  * in `*out` whose only use is `barter_streams_wait`, `_ready_fd` and `_free`. Freeing it before it is open undoes
  * everything, after that nothing. Waits `timeout_ns` while another addition to the set is under way, then gives

@@ -328,6 +328,8 @@ barter_status barter_streams_init(const char *json, size_t len, int64_t timeout_
 
 barter_status barter_streams_subscribe(barter_streams *streams, const char *json, size_t len, int64_t timeout_ns);
 
+barter_status barter_streams_unsubscribe(barter_streams *streams, const char *json, size_t len);
+
 barter_status barter_streams_subscribe_start(barter_streams *streams,
                                              const char *json,
                                              size_t len,

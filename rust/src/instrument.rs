@@ -78,6 +78,13 @@ impl Instruments {
         }))
     }
 
+    /// The index of an instrument that has one.
+    pub fn find(&self, instrument: &Instrument) -> Option<InstrumentIndex> {
+        let all = self.0.read();
+        let index = all.iter().position(|known| known == instrument);
+        index.map(InstrumentIndex)
+    }
+
     /// The instrument of an index, where there is one.
     pub fn get(&self, index: usize) -> Option<Instrument> {
         self.0.read().get(index).cloned()

@@ -3,7 +3,7 @@
 //! `Reconnecting` marker cannot say stands in a side list in the same order, and the pump puts the two together.
 //! Nothing grows without bound: an outlet waits while more than [`WAITING_MAX`] items wait for the pump.
 
-use crate::{event, metrics::Meter};
+use crate::{event, feed::Unwanted, metrics::Meter};
 use barter_data::{
     error::DataError,
     event::MarketEvent,
@@ -129,6 +129,7 @@ pub struct Outlet<K> {
     tx: mpsc::UnboundedSender<MarketStreamResult<InstrumentIndex, K>>,
     gate: Arc<Gate>,
     meter: Arc<Meter>,
+    unwanted: Arc<Unwanted>,
 }
 
 impl<K> Clone for Outlet<K> {
@@ -138,6 +139,7 @@ impl<K> Clone for Outlet<K> {
             tx: self.tx.clone(),
             gate: self.gate.clone(),
             meter: self.meter.clone(),
+            unwanted: self.unwanted.clone(),
         }
     }
 }
@@ -153,13 +155,20 @@ impl<K> Outlet<K> {
             tx,
             gate,
             meter: Arc::default(),
+            unwanted: Arc::default(),
         }
     }
 
-    /// The same outlet for a connection that has this meter.
-    pub(crate) fn metered(mut self, meter: Arc<Meter>) -> Self {
+    /// The same outlet for a connection that has this meter, and of which this is unwanted.
+    pub(crate) fn of_connection(mut self, meter: Arc<Meter>, unwanted: Arc<Unwanted>) -> Self {
         self.meter = meter;
+        self.unwanted = unwanted;
         self
+    }
+
+    /// What is left out of what the connection brings.
+    pub(crate) fn unwanted(&self) -> &Arc<Unwanted> {
+        &self.unwanted
     }
 
     /// Counts what the connection does that holds this outlet.
@@ -172,8 +181,13 @@ impl<K> Outlet<K> {
         self.items(&mut vec![item]).await
     }
 
-    /// Hands over events and errors in their order, all there are; waits while too many wait for the pump.
+    /// Hands over events and errors in their order, all there are but the unwanted; waits while too many wait for the
+    /// pump.
     pub async fn items(&self, items: &mut Vec<Item<K>>) -> Result<(), OutletClosed> {
+        items.retain(|item| {
+            let event = item.as_ref().ok();
+            event.is_none_or(|event| !self.unwanted.has(event.instrument))
+        });
         self.gate
             .sent
             .fetch_add(items.len() as u64, Ordering::AcqRel);
@@ -194,7 +208,9 @@ impl<K> Outlet<K> {
     }
 
     /// Says that a connection broke.
-    pub fn reconnecting(&self, note: ReconnectingNote) -> Result<(), OutletClosed> {
+    pub fn reconnecting(&self, mut note: ReconnectingNote) -> Result<(), OutletClosed> {
+        let wanted = |index: &u32| !self.unwanted.has(InstrumentIndex(*index as usize));
+        note.instruments.retain(wanted);
         self.meter.broke(&note.reason);
         self.marker(Note::Reconnecting(note))
     }
@@ -258,13 +274,13 @@ pub enum AnyOutlet {
 }
 
 impl AnyOutlet {
-    /// The same outlet for a connection that has this meter.
-    pub(crate) fn metered(self, meter: Arc<Meter>) -> Self {
+    /// The same outlet for a connection that has this meter, and of which this is unwanted.
+    pub(crate) fn of_connection(self, meter: Arc<Meter>, unwanted: Arc<Unwanted>) -> Self {
         match self {
-            Self::Trades(outlet) => Self::Trades(outlet.metered(meter)),
-            Self::L1(outlet) => Self::L1(outlet.metered(meter)),
-            Self::L2(outlet) => Self::L2(outlet.metered(meter)),
-            Self::Liquidations(outlet) => Self::Liquidations(outlet.metered(meter)),
+            Self::Trades(outlet) => Self::Trades(outlet.of_connection(meter, unwanted)),
+            Self::L1(outlet) => Self::L1(outlet.of_connection(meter, unwanted)),
+            Self::L2(outlet) => Self::L2(outlet.of_connection(meter, unwanted)),
+            Self::Liquidations(outlet) => Self::Liquidations(outlet.of_connection(meter, unwanted)),
         }
     }
 }

@@ -62,6 +62,8 @@ statuses! {
     InvalidInstrument = 304, c"INVALID_INSTRUMENT";
     /// The exchange refused the subscription.
     SubscriptionRefused = 305, c"SUBSCRIPTION_REFUSED";
+    /// There is no such subscription.
+    NotSubscribed = 306, c"NOT_SUBSCRIBED";
     /// A connection could not be opened.
     ConnectFailed = 400, c"CONNECT_FAILED";
     /// The exchange did not answer the handshake in time.

@@ -1,12 +1,13 @@
 //! A set of streams: upstream's `DynamicStreams<InstrumentIndex>` made ready for callers of any thread. Opening runs
 //! in the background; [`Streams::wait`] waits for it; `select` takes single streams or merges of them out, each once.
-//! `subscribe` adds to a set that is open.
+//! `subscribe` adds to a set that is open, `unsubscribe` takes from it.
 
 mod opening;
 mod subscribe;
+mod unsubscribe;
 
 use crate::{
-    feed::{self, FeedError},
+    feed::{self, FeedError, Unwanted},
     instrument::Instruments,
     metrics::{Meter, SetMetrics},
     options::{QueuePolicy, Queues, Start, StreamOptions},
@@ -77,6 +78,8 @@ struct Feed {
     outlet: Door,
     target: Target,
     carried: Vec<Carried>,
+    /// Keeps the stream open while nothing is subscribed any more.
+    kept: Option<AnyOutlet>,
 }
 
 /// Makes another outlet into a channel for as long as any is there.
@@ -85,6 +88,7 @@ type Door = Box<dyn Fn() -> Option<AnyOutlet> + Send>;
 /// A connection.
 struct Carried {
     instruments: Vec<InstrumentIndex>,
+    unwanted: Arc<Unwanted>,
     task: AbortHandle,
 }
 
@@ -596,6 +600,7 @@ impl Pumps<'_> {
                     outlet: Box::new(|| None),
                     target,
                     carried: Vec::new(),
+                    kept: None,
                 },
             );
         }

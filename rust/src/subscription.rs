@@ -170,6 +170,12 @@ pub fn parse_batches(
     Ok(plans(checked(raw.batches)?, instruments, is_subscribed))
 }
 
+/// Parses and checks batches, and registers nothing.
+pub fn parse_subscriptions(json: &str) -> Result<Vec<(SubKind, Instrument)>> {
+    let raw: RawBatches = from_json(json)?;
+    Ok(checked(raw.batches)?.into_iter().flatten().collect())
+}
+
 fn checked(batches: Vec<Vec<RawSubscription>>) -> Result<Vec<Vec<(SubKind, Instrument)>>> {
     if batches.iter().all(Vec::is_empty) {
         return Err(Error::new(

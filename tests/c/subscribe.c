@@ -24,6 +24,7 @@ static void refused(void) {
     CHECK_ERROR(barter_streams_subscribe_start(streams, json, strlen(json), 0, &addition), BARTER_INVALID_ARGUMENT,
                 "in memory");
     CHECK(addition == NULL);
+    CHECK_ERROR(barter_streams_unsubscribe(streams, json, strlen(json)), BARTER_INVALID_ARGUMENT, "in memory");
     CHECK(barter_streams_close(streams) == BARTER_OK);
     CHECK_ERROR(subscribe(streams, json), BARTER_HANDLE_CLOSED, "closed");
     CHECK(barter_streams_free(streams) == BARTER_OK && barter_test_injector_free(injector) == BARTER_OK);
@@ -57,6 +58,11 @@ static void subscribed(const char *address) {
         }
         barter_batch_free(&batch);
     }
+    const char *eth = ONE("eth") "}";
+    CHECK(barter_streams_unsubscribe(streams, eth, strlen(eth)) == BARTER_OK);
+    CHECK_ERROR(barter_streams_unsubscribe(streams, eth, strlen(eth)), BARTER_NOT_SUBSCRIBED,
+                "binance_spot trades of ETHUSDT");
+    CHECK(subscribe(streams, eth) == BARTER_OK);
     CHECK(barter_stream_free(stream) == BARTER_OK && barter_streams_free(streams) == BARTER_OK);
 }
 

@@ -48,6 +48,8 @@ pub const BARTER_UNSUPPORTED: i32 = 303;
 pub const BARTER_INVALID_INSTRUMENT: i32 = 304;
 /// The exchange refused the subscription.
 pub const BARTER_SUBSCRIPTION_REFUSED: i32 = 305;
+/// There is no such subscription.
+pub const BARTER_NOT_SUBSCRIBED: i32 = 306;
 /// A connection could not be opened.
 pub const BARTER_CONNECT_FAILED: i32 = 400;
 /// The exchange did not answer the handshake in time.

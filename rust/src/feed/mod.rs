@@ -44,6 +44,7 @@ pub use error::FeedError;
 pub(crate) use reconnect::name_of;
 pub(crate) use socket::wait_until_gone;
 pub use unsubscribe::Unsubscribe;
+pub(crate) use unsubscribe::Unwanted;
 
 use crate::{options::StreamOptions, outlet::AnyOutlet, subscription::ConnectionPlan};
 use futures::{FutureExt, future::BoxFuture};

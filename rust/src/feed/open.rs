@@ -14,6 +14,7 @@ use super::{
     seen::Seen,
     snapshot::Fetcher,
     socket::{self, Outgoing},
+    unsubscribe::{Leaving, Unwanted},
     venue::{Kind, Market, Offers, Venue, market_name, market_of},
     weights::Turns,
 };
@@ -63,13 +64,14 @@ pub(crate) async fn open_listed<Ex, K, T>(
     instruments: &[Market],
     options: &StreamOptions,
     meter: &Arc<Meter>,
+    unwanted: &Arc<Unwanted>,
 ) -> Result<Connection<Ex, K, T>, FeedError>
 where
     Ex: Offers<K>,
     K: Kind,
     T: Reader<Ex, K>,
 {
-    let opening = pin!(open(pair, instruments, options, meter));
+    let opening = pin!(open(pair, instruments, options, meter, unwanted));
     let looking_up = pin!(async {
         match pair.listing_address(options) {
             Some(address) => listing::unlisted(address, instruments, options).await,
@@ -101,6 +103,7 @@ pub(crate) async fn open<Ex, K, T>(
     instruments: &[Market],
     options: &StreamOptions,
     meter: &Arc<Meter>,
+    unwanted: &Arc<Unwanted>,
 ) -> Result<Connection<Ex, K, T>, FeedError>
 where
     Ex: Offers<K>,
@@ -155,6 +158,7 @@ where
                 depth: options.snapshot_depth,
                 turns,
                 markets,
+                unwanted: unwanted.clone(),
             };
             let (requests, replies, task) = fetcher.serve();
             tasks.spawn(task);
@@ -169,6 +173,8 @@ where
     if let Some(pings) = <Ex as Venue>::ping_interval() {
         tasks.spawn(ping(outgoing.clone(), pings));
     }
+    let leaving = Leaving::<Ex, K>::new(unwanted.clone(), outgoing.clone(), instruments, &map);
+    tasks.spawn(leaving.run());
     let SnapshotLink { requests, replies } = snapshots.unwrap_or_else(|| {
         // Where there are no snapshots a book begins with its subscription.
         let resubscriber = Resubscriber {
@@ -176,6 +182,7 @@ where
             messages: instruments.iter().map(resubscription::<Ex, K>).collect(),
             outgoing,
             time_limit: options.subscribe_timeout,
+            unwanted: unwanted.clone(),
         };
         let (requests, replies, task) = resubscriber.serve();
         tasks.spawn(task);
@@ -234,7 +241,7 @@ where
 }
 
 /// What ends the subscription to this and makes another.
-fn resubscription<Ex, K>(instrument: &Market) -> (SubscriptionId, Vec<WsMessage>)
+fn resubscription<Ex, K>(instrument: &Market) -> (SubscriptionId, (InstrumentIndex, Vec<WsMessage>))
 where
     Ex: Offers<K>,
 {
@@ -244,7 +251,7 @@ where
         .unsubscribe
         .requests(subscribing.clone(), std::slice::from_ref(&id));
     messages.extend(subscribing);
-    (id, messages)
+    (id, (instrument.key, messages))
 }
 
 /// Sends the exchange's own kind of pings until the connection breaks.

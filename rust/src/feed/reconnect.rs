@@ -264,6 +264,8 @@ impl<E> Carrier<E> {
         let Some(silence) = &mut self.silence else {
             return Ok(None);
         };
+        let unwanted = self.outlet.unwanted();
+        silence.retain(|instrument| !unwanted.has(instrument));
         let Found { silent, mute } = silence.check(Instant::now());
         for one in &silent {
             let mut markets = self.plan.instruments.iter();

@@ -7,16 +7,17 @@ use super::{
     reader::Input,
     snapshot::{BookEvent, Snapshot},
     socket::Outgoing,
+    unsubscribe::Unwanted,
     venue::market_of,
 };
 use barter_data::error::DataError;
-use barter_instrument::exchange::ExchangeId;
+use barter_instrument::{exchange::ExchangeId, instrument::InstrumentIndex};
 use barter_integration::{
     error::SocketError, protocol::websocket::WsMessage, subscription::SubscriptionId,
 };
-use futures::{StreamExt, stream::FuturesUnordered};
+use futures::{StreamExt, future::pending, stream::FuturesUnordered};
 use serde::de::DeserializeOwned;
-use std::{collections::HashMap, future::Future, time::Duration};
+use std::{collections::HashMap, future::Future, sync::Arc, time::Duration};
 use tokio::{sync::mpsc, time::Instant};
 
 /// The wait before the second repetition; it doubles from then on. The first is at once, as the exchanges advise.
@@ -114,11 +115,13 @@ pub(crate) fn repetition_delay(before: u32) -> Duration {
 pub(crate) struct Resubscriber {
     pub(crate) exchange: ExchangeId,
     /// The messages to the exchange, in their order, for each subscription.
-    pub(crate) messages: HashMap<SubscriptionId, Vec<WsMessage>>,
+    pub(crate) messages: HashMap<SubscriptionId, (InstrumentIndex, Vec<WsMessage>)>,
     /// Where messages to the exchange go.
     pub(crate) outgoing: Outgoing,
     /// Time for a snapshot after a new subscription.
     pub(crate) time_limit: Duration,
+    /// What is to be left in peace.
+    pub(crate) unwanted: Arc<Unwanted>,
 }
 
 impl Resubscriber {
@@ -168,7 +171,16 @@ impl Resubscriber {
             return (number, Reply::GivenUp(self.failed(&id, reason)));
         };
         tokio::time::sleep(delay).await;
-        for message in self.messages.get(&id).into_iter().flatten() {
+        let Some((instrument, messages)) = self.messages.get(&id) else {
+            return (
+                number,
+                Reply::GivenUp(self.failed(&id, "it is not subscribed to".to_owned())),
+            );
+        };
+        if self.unwanted.has(*instrument) {
+            return pending().await;
+        }
+        for message in messages {
             if self.outgoing.send(message.clone()).await.is_err() {
                 let reason = "the connection takes no messages".to_owned();
                 return (number, Reply::GivenUp(self.failed(&id, reason)));
@@ -249,9 +261,10 @@ mod tests {
         let messages = vec![WsMessage::text("leave"), WsMessage::text("join")];
         let resubscriber = Resubscriber {
             exchange: ExchangeId::BybitSpot,
-            messages: [(id(), messages.clone())].into(),
+            messages: [(id(), (InstrumentIndex(0), messages.clone()))].into(),
             outgoing: Outgoing::to(outgoing),
             time_limit: 10 * SECOND,
+            unwanted: Arc::default(),
         };
         let (requests, mut replies, task) = resubscriber.serve();
         let task = tokio::spawn(task);

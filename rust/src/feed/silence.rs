@@ -72,6 +72,12 @@ impl Silence {
         self.limit
     }
 
+    /// Goes on with these alone.
+    pub(crate) fn retain(&mut self, wanted: impl Fn(InstrumentIndex) -> bool) {
+        self.subscriptions
+            .retain(|subscription| wanted(subscription.instrument));
+    }
+
     /// A connection is open and is read from now on.
     pub(crate) fn opened(&mut self, now: Instant) {
         self.resumed(now);

@@ -6,14 +6,20 @@ use super::{
     error::{FeedError, http_status_meaning},
     http::{self, Answer, Client},
     resync::{Attempts, Replies, Reply, Requests, repetition_delay, requested},
+    unsubscribe::Unwanted,
     weights::Turns,
 };
 use barter_data::{event::MarketEvent, subscription::book::OrderBookEvent};
 use barter_instrument::{exchange::ExchangeId, instrument::InstrumentIndex};
 use barter_integration::{protocol::websocket::WsMessage, subscription::SubscriptionId};
-use futures::{StreamExt, stream::FuturesUnordered};
+use futures::{StreamExt, future::pending, stream::FuturesUnordered};
 use parking_lot::Mutex;
-use std::{collections::HashMap, future::Future, sync::LazyLock, time::Duration};
+use std::{
+    collections::HashMap,
+    future::Future,
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
 use tokio::{
     sync::{Semaphore, mpsc},
     time::{Instant, sleep, sleep_until},
@@ -63,6 +69,8 @@ pub(crate) struct Fetcher {
     pub(crate) depth: Option<u32>,
     /// When requests may go.
     pub(crate) turns: Turns,
+    /// What is to be left in peace.
+    pub(crate) unwanted: Arc<Unwanted>,
     /// Market and instrument of each subscription.
     pub(crate) markets: HashMap<SubscriptionId, (String, InstrumentIndex)>,
 }
@@ -131,6 +139,9 @@ impl Fetcher {
                         Ok(event) => return Reply::Snapshot(Snapshot { id, event }),
                         Err(failure) => failure,
                     };
+                    if self.unwanted.has(*instrument) {
+                        return pending().await;
+                    }
                     failures += 1;
                     if !failure.may_pass || failures > FAILURES_MAX {
                         return self.given_up(market, failure);
@@ -320,6 +331,7 @@ mod tests {
             exchange: ExchangeId::BinanceSpot,
             source: &SOURCE,
             turns,
+            unwanted: Arc::default(),
             address,
             depth: None,
             client,

@@ -1,8 +1,118 @@
 //! How subscriptions of a running connection are ended, each exchange's way: the request that subscribes with another
 //! verb, or one that names the channels by their numbers.
 
+use super::{
+    limits,
+    socket::Outgoing,
+    venue::{Kind, Market, Offers},
+};
+use barter_data::subscription::Map;
+use barter_instrument::instrument::InstrumentIndex;
 use barter_integration::{protocol::websocket::WsMessage, subscription::SubscriptionId};
+use parking_lot::Mutex;
 use serde_json::{Value, json};
+use std::{
+    collections::{HashMap, HashSet},
+    marker::PhantomData,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+use tokio::{
+    sync::Notify,
+    time::{Instant, sleep_until},
+};
+
+/// What is no longer wanted of one connection that stays open for others: the set says so, the connection tells the
+/// exchange, asks for it no more when it is opened again, and what still comes of it is left out.
+#[derive(Debug, Default)]
+pub(crate) struct Unwanted {
+    /// Whether there is anything, so that an event of a connection that keeps all costs no lock.
+    any: AtomicBool,
+    instruments: Mutex<HashSet<InstrumentIndex>>,
+    changed: Notify,
+}
+
+impl Unwanted {
+    /// These are no longer wanted.
+    pub(crate) fn add(&self, instruments: impl IntoIterator<Item = InstrumentIndex>) {
+        self.instruments.lock().extend(instruments);
+        self.any.store(true, Ordering::Release);
+        self.changed.notify_one();
+    }
+
+    /// Whether this is no longer wanted.
+    pub(crate) fn has(&self, instrument: InstrumentIndex) -> bool {
+        self.any.load(Ordering::Acquire) && self.instruments.lock().contains(&instrument)
+    }
+}
+
+/// Ends subscriptions of one open connection as they become unwanted.
+pub(crate) struct Leaving<Ex, K> {
+    unwanted: Arc<Unwanted>,
+    outgoing: Outgoing,
+    /// Those that are subscribed, and what data frames call them.
+    subscribed: Vec<Market>,
+    names: HashMap<InstrumentIndex, SubscriptionId>,
+    of: PhantomData<fn() -> (Ex, K)>,
+}
+
+impl<Ex: Offers<K>, K: Kind> Leaving<Ex, K> {
+    /// For a connection that is subscribed to these, by these names.
+    pub(crate) fn new(
+        unwanted: Arc<Unwanted>,
+        outgoing: Outgoing,
+        subscribed: &[Market],
+        map: &Map<InstrumentIndex>,
+    ) -> Self {
+        let names = map.0.iter();
+        Self {
+            unwanted,
+            outgoing,
+            subscribed: subscribed.to_vec(),
+            names: names
+                .map(|(name, instrument)| (*instrument, name.clone()))
+                .collect(),
+            of: PhantomData,
+        }
+    }
+
+    /// Runs until the connection breaks.
+    pub(crate) async fn run(mut self) {
+        let limits = limits::of(Ex::ID);
+        let mut pacer = limits.message_pacer();
+        // The numbers of these requests go on where others, far fewer, cannot come.
+        let mut number = 1 << 20;
+        loop {
+            let (gone, left) = std::mem::take(&mut self.subscribed)
+                .into_iter()
+                .partition(|market: &Market| self.unwanted.has(market.key));
+            let gone: Vec<Market> = gone;
+            self.subscribed = left;
+            for part in limits.requests(&gone) {
+                number += 1;
+                for request in self.requests(part) {
+                    if let Some(pacer) = &mut pacer {
+                        sleep_until(pacer.turn(Instant::now())).await;
+                    }
+                    let request = limits.numbered(request, number);
+                    if self.outgoing.send(request).await.is_err() {
+                        return;
+                    }
+                }
+            }
+            self.unwanted.changed.notified().await;
+        }
+    }
+
+    fn requests(&self, gone: &[Market]) -> Vec<WsMessage> {
+        let subscribing = Ex::subscriptions(gone).ws_subscriptions;
+        let names = gone.iter().filter_map(|market| self.names.get(&market.key));
+        let names: Vec<_> = names.cloned().collect();
+        Ex::SERVER.unsubscribe.requests(subscribing, &names)
+    }
+}
 
 /// An exchange's way to end subscriptions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,7 +6,7 @@ use super::{
     pumps, watch,
 };
 use crate::{
-    feed,
+    feed::{self, Unwanted},
     options::StreamOptions,
     outlet::AnyOutlet,
     queue::Queue,
@@ -48,17 +48,21 @@ impl Opener {
         if plan.kind == SubKind::L2 {
             queue.expect(&plan);
         }
+        let unwanted = Arc::new(Unwanted::default());
         let instruments = plan.instruments.iter().map(|market| market.key).collect();
         let task = connection(
             plan,
             self.options.clone(),
-            outlet.metered(meter.clone()),
+            outlet.of_connection(meter.clone(), unwanted.clone()),
             (number, self.opened.clone()),
             meter,
         );
         let task = queue.spawn(&feed.target, task, &self.runtime)?;
+        drop(queue);
+        feed.kept = None;
         feed.carried.push(Carried {
             instruments,
+            unwanted,
             task: task.clone(),
         });
         Some(task)
@@ -230,20 +234,20 @@ impl Streams {
 
 impl Feed {
     /// Forgets the connections that are over: what they were subscribed to may be subscribed to again.
-    fn forget_ended(&mut self) {
+    pub(super) fn forget_ended(&mut self) {
         if !self.target.lock().has(&self.target) {
             self.carried.clear();
         }
         self.carried.retain(|carried| !carried.task.is_finished());
     }
 
-    fn carries(&self, instrument: InstrumentIndex) -> bool {
+    pub(super) fn carries(&self, instrument: InstrumentIndex) -> bool {
         let mut carried = self.carried.iter();
         carried.any(|carried| carried.instruments.contains(&instrument))
     }
 }
 
-fn in_memory() -> Error {
+pub(super) fn in_memory() -> Error {
     Error::new(
         Status::InvalidArgument,
         "these streams are in memory: they have no subscriptions, events are injected",

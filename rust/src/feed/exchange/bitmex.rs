@@ -59,7 +59,12 @@ impl Venue for Bitmex {
                 market: topic.split_once(':').map(|(_, market)| market.to_owned()),
                 reason: format!("no subscription to {topic}"),
             },
-            Reply { info: Some(_), .. } => Meaning::Control,
+            Reply { info: Some(_), .. }
+            | Reply {
+                success: Some(true),
+                unsubscribe: Some(_),
+                ..
+            } => Meaning::Control,
             _ => Meaning::Data,
         }
     }
@@ -76,6 +81,7 @@ struct Reply {
     info: Option<IgnoredAny>,
     success: Option<bool>,
     subscribe: Option<String>,
+    unsubscribe: Option<IgnoredAny>,
     error: Option<String>,
     request: Option<Request>,
 }

@@ -77,7 +77,7 @@ impl Venue for Okx {
             "notice" if event.code.as_ref().is_some_and(|code| code.0 == UPGRADE) => {
                 Meaning::Ending(event.words())
             }
-            "notice" | "channel-conn-count" => Meaning::Control,
+            "notice" | "channel-conn-count" | "unsubscribe" => Meaning::Control,
             _ => Meaning::Data,
         }
     }

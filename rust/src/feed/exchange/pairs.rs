@@ -10,14 +10,14 @@ use super::{
 };
 use crate::{
     feed::{
-        FeedError, Running,
+        FeedError, Running, Unwanted,
         listing::Listing,
         open::{Connection, open, open_listed},
         reader::{Reader, RowReader},
         reconnect::Carrier,
         seen::Seen,
         snapshot::SnapshotSource,
-        venue::{Kind, Offers},
+        venue::{Kind, Market, Offers},
     },
     metrics::Meter,
     options::{Endpoint, StreamOptions},
@@ -149,11 +149,13 @@ where
             return Err(FeedError::not_offered(&plan));
         };
         let (seen, meter) = (Seen::default(), outlet.meter().clone());
-        let first = open_listed::<Ex, K, T>(pair, &plan.instruments, &options, &meter).await?;
+        let unwanted = outlet.unwanted().clone();
+        let first =
+            open_listed::<Ex, K, T>(pair, &plan.instruments, &options, &meter, &unwanted).await?;
         let first = first.after(&seen);
         let carrier = Carrier::new(outlet, &plan, &options);
         let running = async move {
-            let open = || reopen::<Ex, K, T>(pair, &plan, &options, &seen, &meter);
+            let open = || reopen::<Ex, K, T>(pair, &plan, &options, &seen, (&meter, &unwanted));
             // It ends when the outlet is closed or the policy gives up, which is in the stream then.
             let _ = carrier.carry(first, open).await;
         };
@@ -177,8 +179,9 @@ where
     async move {
         if let Some(outlet) = K::outlet(outlet) {
             let (seen, meter) = (Seen::default(), outlet.meter().clone());
+            let unwanted = outlet.unwanted().clone();
             let carrier = Carrier::new(outlet, &plan, &options);
-            let open = || reopen::<Ex, K, T>(pair, &plan, &options, &seen, &meter);
+            let open = || reopen::<Ex, K, T>(pair, &plan, &options, &seen, (&meter, &unwanted));
             // It ends when the outlet is closed or the policy gives up, which is in the stream then.
             let _ = carrier.retry(error, open).await;
         }
@@ -192,14 +195,16 @@ async fn reopen<Ex, K, T>(
     plan: &ConnectionPlan,
     options: &StreamOptions,
     seen: &Seen,
-    meter: &Arc<Meter>,
+    (meter, unwanted): (&Arc<Meter>, &Arc<Unwanted>),
 ) -> Result<Connection<Ex, K, T>, FeedError>
 where
     Ex: Offers<K>,
     K: Kind,
     T: Reader<Ex, K>,
 {
-    let opened = open(pair, &plan.instruments, options, meter).await?;
+    let wanted = |market: &&Market| !unwanted.has(market.key);
+    let instruments: Vec<_> = plan.instruments.iter().filter(wanted).cloned().collect();
+    let opened = open(pair, &instruments, options, meter, unwanted).await?;
     Ok(opened.after(seen))
 }
 
