@@ -98,6 +98,8 @@ enum {
   BARTER_INVALID_INSTRUMENT = 304,
   /** The exchange refused the subscription. */
   BARTER_SUBSCRIPTION_REFUSED = 305,
+  /** There is no such subscription. */
+  BARTER_NOT_SUBSCRIBED = 306,
   /** A connection could not be opened. */
   BARTER_CONNECT_FAILED = 400,
   /** The exchange did not answer the handshake in time. */
