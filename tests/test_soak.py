@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import subprocess
 import sys
 from collections import Counter
@@ -23,10 +22,8 @@ from barter_cffi import (
     TradeEvent,
 )
 from barter_cffi.testing.local_exchange import FAULTS, BookUpdate, Level, Trade
-from barter_cffi.testing.soak.__main__ import main
 from barter_cffi.testing.soak.account import Account, Delivery, Memory, Slack, account_of
 from barter_cffi.testing.soak.books import Book
-from barter_cffi.testing.soak.reader import Reader
 from barter_cffi.testing.soak.run import Report
 
 BTC = Instrument(0, "okx", "btc", "usdt", "spot", "BTC-USDT", "base")
@@ -196,27 +193,36 @@ def test_growth_and_faults_that_never_acted_are_found() -> None:
         assert report(fired=Counter(FAULTS.keys() - {fault})).problems == [f"the fault {fault.value} never acted"]
 
 
-def test_a_soak_whose_reader_loses_one_event_exits_with_1_and_says_where(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    reading = Reader._read
+LOSING = """
+import itertools, sys
+from barter_cffi import TradeEvent
+from barter_cffi.testing.soak.__main__ import main
+from barter_cffi.testing.soak.reader import Reader
 
-    def losing(self: Reader) -> None:
-        number, stream = itertools.count(), self._stream
-        kept = (item for item in stream if not isinstance(item, TradeEvent) or next(number) != 100)
-        self._stream = kept  # type: ignore[assignment]
-        reading(self)
+def losing(self, reading=Reader._read):
+    number, stream = itertools.count(), self._stream
+    self._stream = (item for item in stream if not isinstance(item, TradeEvent) or next(number) != 100)
+    reading(self)
 
-    monkeypatch.setattr(Reader, "_read", losing)
-    assert main(["--minutes", "0.01", "--seed", "5"]) == 1
-    said = capsys.readouterr().out
-    assert "NOT IN ORDER" in said
-    assert " trades: no connection was written what came" in said
+Reader._read = losing
+sys.exit(main(["--minutes", "0.01", "--seed", "5"]))
+"""
+
+
+def test_a_soak_whose_reader_loses_one_event_exits_with_1_and_says_where() -> None:
+    ended = soaked("-c", LOSING, seconds=60)
+    assert ended.returncode == 1, ended.stderr
+    assert "NOT IN ORDER" in ended.stdout
+    assert " trades: no connection was written what came" in ended.stdout
 
 
 @pytest.mark.timeout(200)
 def test_two_minutes_of_soak_balance() -> None:
-    command = [sys.executable, "-m", "barter_cffi.testing.soak", "--minutes", "2", "--seed", "1"]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=190, check=False)
+    ended = soaked("-m", "barter_cffi.testing.soak", "--minutes", "2", "--seed", "1", seconds=190)
     assert ended.returncode == 0, ended.stdout[-4000:] + ended.stderr[-4000:]
     assert ended.stdout.endswith("balanced\n")
+
+
+def soaked(*arguments: str, seconds: float) -> subprocess.CompletedProcess[str]:
+    """Runs Python in a process of its own and gives what it said."""
+    return subprocess.run([sys.executable, *arguments], capture_output=True, text=True, timeout=seconds, check=False)

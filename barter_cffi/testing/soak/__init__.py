@@ -18,6 +18,6 @@ of these, else the account does not balance:
 
 Nothing comes that was not sent. Nothing comes twice but what a fault sent twice, or in another order than a fault gave
 it, and that at most as often as the fault acted. At the end of a round every book is the exchange's own. An exchange
-on which no fault acted has no error and no `Reconnecting`, unless the machine held the whole process up, which is
-printed then; errors are no more than faults that acted.
+on which no fault acted has no error and no `Reconnecting`, and errors are no more than faults that acted, unless the
+machine held the whole process up, which is printed then.
 """

@@ -49,6 +49,7 @@ _PATIENCE_S: Final = 4.0
 #: A round in which this process stood still for so long is not asked what broke without a fault.
 _STANDSTILL_S: Final = _PATIENCE_S / 4
 _SETTLE_S: Final = 30.0
+_CONNECTING_S: Final = 0.02
 _DEPTH: Final = 20
 #: Growth of the resident memory from the end of the first quarter on that is not called a leak.
 MEMORY_GROWTH: Final = 0.05
@@ -175,6 +176,8 @@ class Soak:
                 with contextlib.suppress(NotSubscribedError):  # it is being connected
                     sent[source, market] = self._exchange.emit(*source, market)[-1]
             waiting -= reader.wait(sent)
+            if waiting - sent.keys():
+                time.sleep(_CONNECTING_S)
         return waiting
 
     def _account(self, reader: Reader, disturbed: set[str]) -> int:
@@ -206,7 +209,7 @@ class Soak:
             )
             rows = (FRAME - 1) * faults[Fault.UNKNOWN_SYMBOL]  # each row of a frame is an error then
             explained = faults.total() + rows
-            if errors > explained:
+            if errors > explained and stood_still_s < _STANDSTILL_S:
                 report.problems.append(f"{name}: {errors} errors where {faults.total()} faults acted")
             report.fired.update(faults)
         journal.forget()
