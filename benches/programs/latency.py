@@ -15,7 +15,7 @@ latencies: list[int] = []
 
 def ours() -> None:
     """Reads with barter_cffi."""
-    from barter_cffi import StreamOptions, Subscription, init_dynamic_streams
+    from barter_cffi import QueueOptions, StreamOptions, Subscription, init_dynamic_streams
 
     btc = Subscription("binance_spot", "btc", "usdt", "spot", "trades")
     spin = {"spin": 0.002} if FACE == "spin" else {}
