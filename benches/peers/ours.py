@@ -24,9 +24,9 @@ def row(event: Any) -> list[Any]:
 
 
 def arrays(stream: MarketStream[Any], meter: Meter) -> None:
-    """Whole batches as numpy arrays of their kind."""
+    """Whole batches as numpy arrays."""
     for batch in stream.batches():
-        meter.take_many(len(batch.numpy(KIND)))
+        meter.take_many(len(batch.numpy()))
 
 
 async def loop(stream: MarketStream[Any], meter: Meter) -> None:

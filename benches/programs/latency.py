@@ -18,8 +18,8 @@ def ours() -> None:
     from barter_cffi import QueueOptions, StreamOptions, Subscription, init_dynamic_streams
 
     btc = Subscription("binance_spot", "btc", "usdt", "spot", "trades")
-    spin = {"spin": 0.002} if FACE == "spin" else {}
-    options = StreamOptions(endpoints={"binance_spot": f"ws://{ADDRESS}"}, proxy=False, **spin)
+    queue = QueueOptions(spin=0.002 if FACE == "spin" else 0.0)
+    options = StreamOptions(endpoints={"binance_spot": f"ws://{ADDRESS}"}, proxy=False, queue=queue)
     end = now() + int(SECONDS * 1e9)
     with init_dynamic_streams([btc], options) as streams:
         trades = streams.select_trades("binance_spot")
