@@ -549,7 +549,7 @@ def test_a_server_that_hangs_up_after_each_acknowledgement_is_not_stormed(
 ) -> None:
     exchange.set_fault("kraken", Fault.CLOSE_AFTER_ACKNOWLEDGEMENT)
     began = time.monotonic()
-    policy = ReconnectPolicy(initial=0.05, multiplier=2.0)
+    policy = ReconnectPolicy(initial=0.05, multiplier=2.0, jitter=0.0)
     with init_dynamic_streams([[KRAKEN]], options(exchange, reconnect=policy)) as streams:
         trades = streams.select_trades("kraken")
         assert trades is not None
