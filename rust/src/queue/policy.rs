@@ -38,9 +38,15 @@ impl State {
         let (levels, text) = event.kind.extra();
         let bytes = bytes_of(1, levels, text);
         let push = |records: &mut Records| push_event(records, event);
-        match key.filter(|_| K::BOOK).and_then(|key| self.withheld(key)) {
-            Some(why) => self.refuse(push, why),
-            None => self.append_or_lose(bytes, key, push),
+        let book = key.filter(|_| K::BOOK);
+        if let Some(why) = book.and_then(|book| self.withheld(book)) {
+            return self.refuse(push, why);
+        }
+        let arrival = self.append_or_lose(bytes, book, push);
+        if let (QueuePolicy::Conflate, Some(key), Some(arrival)) =
+            (self.options.policy, key, arrival)
+        {
+            self.places.insert(key, arrival);
         }
     }
 
@@ -124,24 +130,28 @@ impl State {
         }
     }
 
-    fn append_or_lose(&mut self, bytes: usize, key: Option<BookKey>, push: impl Fn(&mut Records)) {
+    /// Appends a record or counts it as lost; the arrival of the chunk that it is in.
+    fn append_or_lose(
+        &mut self,
+        bytes: usize,
+        book: Option<BookKey>,
+        push: impl Fn(&mut Records),
+    ) -> Option<u64> {
         let fits = match self.options.policy {
             QueuePolicy::DropOldest | QueuePolicy::Conflate => {
                 self.make_room(bytes);
                 // Making room may have cost the event's own book something, which a snapshot will make good.
-                !self.full(1, bytes) && key.is_none_or(|key| self.front.book(key).is_none())
+                !self.full(1, bytes) && book.is_none_or(|book| self.front.book(book).is_none())
             }
             QueuePolicy::DropNewest => self.tell_back(bytes),
             QueuePolicy::Block => true,
             QueuePolicy::Close => !self.overflowed() && !self.full(1, bytes),
         };
         if !fits {
-            return self.refuse(push, Why::Full);
+            self.refuse(push, Why::Full);
+            return None;
         }
-        let arrival = self.append(push);
-        if let (QueuePolicy::Conflate, Some(key)) = (self.options.policy, key) {
-            self.places.insert(key, arrival);
-        }
+        Some(self.append(push))
     }
 
     /// Why an event of this book is not to be appended: the book misses something that will be told in front, with a

@@ -532,3 +532,18 @@ fn a_wait_for_maintained_books_ends_by_a_change_time_end_and_close_and_says_whic
         Some(Changed::Closed)
     );
 }
+
+#[test]
+fn a_book_that_misses_something_keeps_no_best_bid_and_ask_of_its_instrument_out() {
+    let queue = queue_of(QueuePolicy::DropOldest, 2);
+    let mut quote = l1(0, 7);
+    quote.exchange = ExchangeId::BinanceSpot;
+    queue.push(|state| {
+        state.event(&book(0, 1, true, &[(1, 1)]));
+        (0..2).for_each(|_| state.event(&quote));
+    });
+    assert_eq!(
+        told(&queue),
+        ["dropped 1", "book 0 at 1 of 1 recovered", "0: 7", "0: 7"]
+    );
+}
