@@ -560,6 +560,17 @@ def test_a_server_that_hangs_up_after_each_acknowledgement_is_not_stormed(
         assert time.monotonic() - began >= 0.05 + 0.1 + 0.2
 
 
+@pytest.mark.parametrize(("server", "kind"), [("binance_spot", "spot"), ("binance_futures_usd", "perpetual")])
+def test_a_book_of_a_market_that_the_exchange_does_not_have_is_refused(
+    exchange: LocalExchange, server: Any, kind: Any
+) -> None:
+    error = refused([[Subscription(server, "nosuch", "usdt", kind, "l2")]], options(exchange))
+    assert isinstance(error, SubscriptionError)
+    assert error.status == "SUBSCRIPTION_REFUSED"
+    for word in (server, "NOSUCHUSDT", "HTTP 400", "-1121", "Invalid symbol."):
+        assert word in str(error)
+
+
 @pytest.mark.parametrize(
     ("fault", "setting", "words"),
     [

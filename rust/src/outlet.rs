@@ -201,12 +201,6 @@ impl<K> Outlet<K> {
         self.until_waiting(WAITING_MAX, false).await
     }
 
-    /// Whether [`Self::items`] waits now: the far side is not read because the reader here is slow, which is no silence
-    /// of the exchange's.
-    pub fn held_up(&self) -> bool {
-        self.gate.waiting() > WAITING_MAX
-    }
-
     /// Says that a connection broke.
     pub fn reconnecting(&self, mut note: ReconnectingNote) -> Result<(), OutletClosed> {
         let wanted = |index: &u32| !self.unwanted.has(InstrumentIndex(*index as usize));

@@ -196,6 +196,7 @@ impl Fetcher {
                 reason,
                 retry_after,
                 may_pass: matches!(status, 408 | 418 | 425 | 429 | 500..),
+                refused: status == 400,
             });
         }
         let event = (self.source.read)(instrument, &body);
@@ -224,11 +225,25 @@ impl Fetcher {
     }
 
     fn failed(&self, market: &str, failure: Failure) -> FeedError {
+        let (exchange, market) = (self.exchange, market.to_owned());
+        let Failure {
+            reason,
+            retry_after,
+            refused,
+            ..
+        } = failure;
+        if refused {
+            return FeedError::Refused {
+                exchange,
+                market,
+                reason,
+            };
+        }
         FeedError::Snapshot {
-            exchange: self.exchange,
-            market: market.to_owned(),
-            reason: failure.reason,
-            retry_after: failure.retry_after,
+            exchange,
+            market,
+            reason,
+            retry_after,
         }
     }
 }
@@ -239,6 +254,8 @@ struct Failure {
     retry_after: Option<Duration>,
     /// Whether another request may bring one.
     may_pass: bool,
+    /// Whether the exchange has no such market, though it acknowledges the subscription.
+    refused: bool,
 }
 
 impl Failure {
@@ -265,6 +282,7 @@ impl From<String> for Failure {
             reason,
             retry_after: None,
             may_pass: true,
+            refused: false,
         }
     }
 }

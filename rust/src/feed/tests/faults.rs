@@ -245,12 +245,6 @@ async fn a_bad_snapshot_is_told_with_exchange_market_status_and_what_came_instea
             None,
         ),
         (
-            "400 Bad Request",
-            r#"{"code":-1121,"msg":"Invalid symbol."}"#,
-            "Invalid symbol.",
-            None,
-        ),
-        (
             "200 OK",
             "<html>maintenance</html>",
             "not a snapshot (expected value at line 1 column 1): <html>",
@@ -289,6 +283,28 @@ async fn a_bad_snapshot_is_told_with_exchange_market_status_and_what_came_instea
         assert!(text.contains(words), "{text}");
         server.open_connections(0).await;
     }
+}
+
+#[tokio::test]
+async fn a_book_of_a_market_that_the_exchange_does_not_have_is_refused_in_its_words() {
+    let server = answering(json!({"result": null, "id": 1})).await;
+    let rest = server::http(|_, _| {
+        let body = r#"{"code":-1121,"msg":"Invalid symbol."}"#;
+        ("400 Bad Request".to_owned(), body.to_owned())
+    })
+    .await;
+    let options = options(
+        ExchangeId::BinanceSpot,
+        &server.address,
+        Some(&rest.address),
+    );
+    let error = failure(book_plan(), options).await;
+    assert_eq!(error.status(), Status::SubscriptionRefused);
+    assert_eq!(
+        error.to_string(),
+        "binance_spot refuses the subscription to BTCUSDT: HTTP 400, the exchange refuses the request: \
+         {\"code\":-1121,\"msg\":\"Invalid symbol.\"}"
+    );
 }
 
 #[tokio::test]
