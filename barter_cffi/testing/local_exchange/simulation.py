@@ -138,6 +138,10 @@ class SimulatedMarket:
         self._flow.move(1)
         return update
 
+    def forget_changes(self) -> None:
+        """Drops what was collected for the next book update, where there will be none."""
+        self._flow.clear_pending()
+
     def snapshot(self, levels: int | None = None) -> BookSnapshot:
         """The book as it is, the best `levels` levels a side (all where None)."""
         book = self._flow.book

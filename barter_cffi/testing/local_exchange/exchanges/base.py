@@ -247,6 +247,8 @@ class Exchange(ABC):
         if kind == "l2" and receivers and self.fault(Fault.SEQUENCE_GAP):
             self.draw(kind, market, 1)
         events = self.draw(kind, market, count)
+        if "l2" not in self.kinds:
+            market.forget_changes()  # nobody is told of them
         if receivers:
             numbers = tuple(each.connection.number for each in receivers)
             for event in events:
