@@ -43,9 +43,12 @@ class Readiness:
             place = self._places[loop] = _Place(loop)
         place.users += 1
         try:
-            with anyio.move_on_after(None if deadline is None else left / 1e9):
-                async with place.lock:
-                    return await self._watch(place, look, open_fd)
+            # The timers of uvloop count whole milliseconds and end up to one early.
+            while left:
+                with anyio.move_on_after(None if deadline is None else left / 1e9):
+                    async with place.lock:
+                        return await self._watch(place, look, open_fd)
+                left = left_ns(deadline)
             return int(lib.BARTER_TIMEOUT)
         finally:
             place.users -= 1

@@ -56,16 +56,9 @@ def serving(workload: str, tls: bool = False) -> Iterator[Server]:
             process.wait()
 
 
-def output(command: Sequence[str], **environment: str) -> str:
+def output(command: Sequence[str]) -> str:
     """What a program prints; it has to succeed."""
-    done = subprocess.run(
-        command,
-        capture_output=True,
-        text=True,
-        timeout=LONGEST_S,
-        env={**os.environ, "PYTHONPATH": str(BENCHES / "peers"), **environment},
-        check=False,
-    )
+    done = subprocess.run(command, capture_output=True, text=True, timeout=LONGEST_S, check=False)
     if done.returncode != 0 or not done.stdout:
         raise Failed(f"{' '.join(command)} failed with {done.returncode}:\n{done.stdout}{done.stderr}")
     return done.stdout

@@ -172,8 +172,8 @@ def test_levels_of_loggers_are_respected_and_followed_while_it_runs(
         return bool(kept.said("connected, subscribing"))
 
     eventually(steps_are_told)
+    eventually(lambda: {record.levelno for record in kept.records} == {logging.DEBUG, logging.INFO})
     assert {record.name for record in kept.records} == {"barter_cffi.feed.open"}
-    assert {record.levelno for record in kept.records} == {logging.DEBUG, logging.INFO}
 
 
 def test_nothing_secret_is_said(hear: Callable[[int], Kept], quiet: LocalExchange) -> None:
