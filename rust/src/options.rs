@@ -665,6 +665,48 @@ mod tests {
     }
 
     #[test]
+    fn what_is_left_out_has_its_default() {
+        let default = options("{}").unwrap();
+        let seconds = Duration::from_secs;
+        assert_eq!(default.start, Start::All);
+        assert_eq!(
+            (default.connect_timeout, default.subscribe_timeout),
+            (seconds(10), seconds(10))
+        );
+        assert!(default.endpoints.is_empty());
+        assert_eq!(default.max_message_size, 16 * 1024 * 1024);
+        let queue = QueueOptions {
+            capacity: 65_536,
+            max_bytes: 64 * 1024 * 1024,
+            policy: QueuePolicy::DropOldest,
+            spin: Duration::ZERO,
+        };
+        for kind in SubKind::all() {
+            assert_eq!(default.queues.of(kind), queue, "{}", kind.name());
+        }
+        let reconnect = ReconnectPolicy {
+            initial: Duration::from_millis(250),
+            multiplier: 3.0,
+            max: seconds(60),
+            jitter: 0.8,
+            max_attempts: None,
+            stable: seconds(30),
+        };
+        assert_eq!(default.reconnect, reconnect);
+        let keepalive = |options: StreamOptions| {
+            let Keepalive { interval, timeout } = options.keepalive;
+            (interval.as_millis(), timeout.as_millis())
+        };
+        assert!(!default.silence.reconnect);
+        assert_eq!(default.snapshot_depth, None);
+        assert_eq!(keepalive(default), (15_000, 30_000));
+        assert_eq!(
+            keepalive(options(r#"{"keepalive_ms":70}"#).unwrap()),
+            (70, 140)
+        );
+    }
+
+    #[test]
     fn a_value_out_of_range_is_refused_by_its_path() {
         for (json, path) in [
             (r#"{"queue":{"capacity":0}}"#, "options.queue.capacity: 0"),

@@ -56,7 +56,7 @@ enum Step {
     Lose(Vec<Order>),
     /// The same, and the update says again what the one before it said.
     Overlap(Vec<Order>),
-    /// The last update arrives again.
+    /// The last update arrives again, which is no gap.
     Repeat,
     /// The exchange makes the snapshot asked for longest, as the book was so many changes ago.
     Take(u64),
@@ -214,8 +214,6 @@ struct Dialect {
     id: &'static str,
     /// Whether updates may overlap.
     overlaps: bool,
-    /// Whether one that comes again is no gap.
-    repeats: bool,
     /// Whether a snapshot is of the moment at which it arrives.
     in_order: bool,
     update: fn(&Update) -> Value,
@@ -226,7 +224,6 @@ struct Dialect {
 const SPOT: Dialect = Dialect {
     id: "@depth@100ms|BTCUSDT",
     overlaps: true,
-    repeats: true,
     in_order: false,
     update: |update| {
         json!({
@@ -251,7 +248,6 @@ const USD_MARGIN: Dialect = Dialect {
 const BYBIT: Dialect = Dialect {
     id: "orderbook.50|BTCUSDT",
     overlaps: false,
-    repeats: false,
     in_order: true,
     update: |update| bybit_frame("delta", &update.levels, update.last, update.number),
     snapshot: Some(|levels, id, number| bybit_frame("snapshot", levels, id, number)),
@@ -405,11 +401,10 @@ where
                 reader.update(&dialect, &exchange, &update);
             }
             Step::Lose(orders) => drop(exchange.change(&orders)),
-            Step::Repeat if dialect.repeats => {
+            Step::Repeat => {
                 let update = exchange.last.clone();
                 reader.update(&dialect, &exchange, &update);
             }
-            Step::Repeat => {}
             Step::Take(_) if dialect.in_order => {
                 reader.take(&exchange, 0);
                 reader.arrive(&dialect, &exchange);

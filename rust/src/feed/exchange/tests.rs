@@ -216,6 +216,35 @@ fn amounts_of_contracts_are_contracts_except_where_the_exchange_counts_base_unit
 }
 
 #[test]
+fn a_snapshot_has_the_depth_asked_for_or_the_next_that_its_exchange_allows() {
+    let spot = [
+        (None, 1_000),
+        (Some(1), 1),
+        (Some(1_001), 1_001),
+        (Some(5_000), 5_000),
+        (Some(5_001), 5_000),
+    ];
+    for (depth, limit) in spot {
+        assert_eq!((binance::SPOT_DEPTH.limit)(depth), limit, "{depth:?}");
+    }
+    let usd_margin = [
+        (None, 1_000),
+        (Some(1), 5),
+        (Some(5), 5),
+        (Some(6), 10),
+        (Some(11), 20),
+        (Some(50), 50),
+        (Some(51), 100),
+        (Some(101), 500),
+        (Some(501), 1_000),
+        (Some(1_001), 1_000),
+    ];
+    for (depth, limit) in usd_margin {
+        assert_eq!((binance::USD_MARGIN_DEPTH.limit)(depth), limit, "{depth:?}");
+    }
+}
+
+#[test]
 fn an_unknown_exchange_is_an_error_that_offers_the_nearest_name() {
     let error = named("binance_sopt").unwrap_err();
     assert_eq!(error.status, Status::UnknownExchange);
