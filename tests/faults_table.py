@@ -103,6 +103,12 @@ ROWS: Final[dict[str, Row]] = {
     "snapshot-429": Row(
         Fault.SNAPSHOT_STATUS, "opening", "delayed", "HTTP 429", books="delayed", setting={"status": 429}
     ),
+    "snapshot-without-book": Row(
+        Fault.SNAPSHOT_WITHOUT_BOOK, "opening", "delayed", "not a snapshot.*An unknown error", books="delayed"
+    ),
+    "snapshot-invalid-json": Row(
+        Fault.SNAPSHOT_INVALID_JSON, "opening", "delayed", 'not a snapshot.*"lastUpdateId":', books="delayed"
+    ),
     "clock-backwards": Row(Fault.CLOCK_BACKWARDS, "event", "nothing"),
 }
 SERVERS: Final = tuple(EXCHANGES)
@@ -118,13 +124,12 @@ ABSENT: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
         "no order books are served, and trades have no numbers that are without gaps",
         tuple(name for name in SERVERS if name not in BOOK_SERVERS),
     ),
-    "outdated-snapshot": (
-        "no order book snapshots are asked for",
-        tuple(name for name in SERVERS if name not in SNAPSHOT_SERVERS),
-    ),
-    "snapshot-429": (
-        "no order book snapshots are asked for",
-        tuple(name for name in SERVERS if name not in SNAPSHOT_SERVERS),
+    **dict.fromkeys(
+        ("outdated-snapshot", "snapshot-429", "snapshot-without-book", "snapshot-invalid-json"),
+        (
+            "no order book snapshots are asked for",
+            tuple(name for name in SERVERS if name not in SNAPSHOT_SERVERS),
+        ),
     ),
 }
 CELLS: Final = [

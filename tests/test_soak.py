@@ -21,10 +21,10 @@ from barter_cffi import (
     Side,
     TradeEvent,
 )
-from barter_cffi.testing.local_exchange import FAULTS, BookUpdate, Level, Trade
-from barter_cffi.testing.soak.account import Account, Delivery, Memory, Slack, account_of
+from barter_cffi.testing.local_exchange import FAULTS, BookUpdate, Fault, Level, Trade
+from barter_cffi.testing.soak.account import FRAME, Account, Delivery, Memory, Slack, account_of
 from barter_cffi.testing.soak.books import Book
-from barter_cffi.testing.soak.run import Report
+from barter_cffi.testing.soak.run import Report, too_many_errors, unprovoked
 
 BTC = Instrument(0, "okx", "btc", "usdt", "spot", "BTC-USDT", "base")
 BREAK = Reconnecting("okx", None, "the connection broke", None, None)
@@ -191,6 +191,20 @@ def test_growth_and_faults_that_never_acted_are_found() -> None:
     assert report(descriptors=[50] * 10 + [51] * 2).problems == ["descriptors grew from 50 to 51"]
     for fault in FAULTS:
         assert report(fired=Counter(FAULTS.keys() - {fault})).problems == [f"the fault {fault.value} never acted"]
+
+
+def test_an_error_or_break_where_no_fault_acted_is_found() -> None:
+    assert unprovoked([came(0), came(1)]) == []
+    assert unprovoked([came(0), GAP, came(1), BREAK]) == [f"no fault made this: {GAP}", f"no fault made this: {BREAK}"]
+
+
+def test_more_errors_than_faults_are_found() -> None:
+    two = Counter({Fault.INVALID_JSON: 1, Fault.SEQUENCE_GAP: 1})
+    assert too_many_errors([GAP, BREAK, came(0), GAP], two) == []
+    assert too_many_errors([GAP, BREAK, GAP, GAP], two) == ["3 errors where 2 faults acted"]
+    rows = Counter({Fault.UNKNOWN_SYMBOL: 1})
+    assert too_many_errors([GAP] * FRAME, rows) == []
+    assert too_many_errors([GAP] * (FRAME + 1), rows) == [f"{FRAME + 1} errors where 1 faults acted"]
 
 
 LOSING = """

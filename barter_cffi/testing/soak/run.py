@@ -7,7 +7,7 @@ import os
 import statistics
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Final, cast
@@ -200,17 +200,13 @@ class Soak:
                 slack = Slack(fired[name][Fault.DUPLICATE_FRAME], fired[name][Fault.OUT_OF_ORDER])
                 account = account_of(deliveries, items[source], self._memories[source], slack)
             if name not in disturbed and stood_still_s < _STANDSTILL_S:
-                account.problems += [f"no fault made this: {item}" for item in items[source] if is_trouble(item)]
+                account.problems += unprovoked(items[source])
             report.accounts[source].add(account)
             report.problems += [f"{name} {kind}: {problem}" for problem in account.problems]
         for name, faults in fired.items():
-            errors = sum(
-                isinstance(item, DataError) for kind in self._exchange.kinds(name) for item in items[name, kind]
-            )
-            rows = (FRAME - 1) * faults[Fault.UNKNOWN_SYMBOL]  # each row of a frame is an error then
-            explained = faults.total() + rows
-            if errors > explained and stood_still_s < _STANDSTILL_S:
-                report.problems.append(f"{name}: {errors} errors where {faults.total()} faults acted")
+            came = [item for kind in self._exchange.kinds(name) for item in items[name, kind]]
+            if stood_still_s < _STANDSTILL_S:
+                report.problems += [f"{name}: {problem}" for problem in too_many_errors(came, faults)]
             report.fired.update(faults)
         journal.forget()
         return sum(faults.total() for faults in fired.values())
@@ -228,9 +224,16 @@ class Soak:
         return book.differs_from(*self._exchange.book_at(name, book.market, book.sequence))
 
 
-def is_trouble(item: Any) -> bool:
-    """Whether the item tells of something that went wrong."""
-    return isinstance(item, (DataError, Reconnecting))
+def unprovoked(items: Iterable[Any]) -> list[str]:
+    """The errors and breaks of an exchange on which no fault acted."""
+    return [f"no fault made this: {item}" for item in items if isinstance(item, (DataError, Reconnecting))]
+
+
+def too_many_errors(items: Iterable[Any], faults: Counter[Fault]) -> list[str]:
+    """That an exchange shows more errors than the faults that acted on it can have made, if so."""
+    errors = sum(isinstance(item, DataError) for item in items)
+    rows = (FRAME - 1) * faults[Fault.UNKNOWN_SYMBOL]  # each row of a frame is an error then
+    return [f"{errors} errors where {faults.total()} faults acted"] if errors > faults.total() + rows else []
 
 
 def subscription(name: str, market: Market, kind: Kind) -> Subscription:
