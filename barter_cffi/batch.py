@@ -131,7 +131,7 @@ class Batch(Sequence[EventT | Notice | DataError], Generic[EventT]):
         return arrays.decimals(column)
 
     def arrow(self, kind: RowsName | None = None, *, exact: bool = False) -> pa.RecordBatch:
-        """The items as an Arrow record batch of pyarrow, a row each; polars, DuckDB and others read it by Arrow's
+        """The items as an Arrow record batch of pyarrow, a row each; polars and others read it by Arrow's
         PyCapsule interface, which a `Batch` itself has too: `polars.DataFrame(batch.arrow())`,
         `pyarrow.record_batch(batch)`.
 
