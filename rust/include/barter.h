@@ -49,7 +49,7 @@ extern "C" {
 
 enum {
   /** `major << 16 | minor` of this header. */
-  BARTER_ABI_VERSION = 65536
+  BARTER_ABI_VERSION = 65537
 };
 
 /** `barter_event.instrument` of a record that belongs to none. */

@@ -1,7 +1,7 @@
 /* The declarations of barter.h for cffi; written by `build.py header`. */
 
 enum {
-  BARTER_ABI_VERSION = 65536
+  BARTER_ABI_VERSION = 65537
 };
 
 enum {

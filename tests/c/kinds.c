@@ -202,6 +202,7 @@ static void liquidations(barter_streams *streams, barter_test_injector *injector
 
 int main(void) {
     CHECK(barter_abi_version() >> 16 == BARTER_ABI_VERSION >> 16);
+    CHECK(barter_abi_version() >= BARTER_ABI_VERSION && BARTER_ABI_VERSION > 1 << 16);
     barter_streams *streams = NULL;
     barter_test_injector *injector = NULL;
     CHECK(barter_test_streams(SOURCES, strlen(SOURCES), &streams, &injector) == BARTER_OK);
