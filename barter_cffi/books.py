@@ -30,8 +30,9 @@ class BookState(msgspec.Struct, frozen=True, gc=False):
     """The top of an order book, and its state, as they were at one moment.
 
     Attributes:
-        state: `"live"`, or `"syncing"`: before the first snapshot, and after `Reconnecting` or a gap in the sequence
-            until the next one. Of a book that is syncing the levels are those from before, if there were any.
+        state: `"live"`, or `"syncing"`: before the first snapshot, and after `Reconnecting`, a gap in the sequence or
+            `unsubscribe` until the next one. Of a book that is syncing the levels are those from before, if there were
+            any.
         sequence: the exchange's sequence number, None before the first event.
         bids: as many as were asked for, best first.
         asks: as many as were asked for, best first.
@@ -160,6 +161,7 @@ class Book:
 
 class Books(Mapping[Instrument, Book]):
     """Order books that the library maintains, by instrument; those that are subscribed are there from the start.
+    One subscribed later joins them; one unsubscribed stays, and is syncing until it is subscribed again.
 
     Reading never waits for the exchange. `wait` sleeps until something changes. It ends its connections when it is
     closed, left by `with`, or no longer referenced.

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime, timezone
 from decimal import Decimal
 from typing import Any, Literal, cast, get_args
@@ -14,6 +15,7 @@ from barter_cffi import (
     BookEvent,
     BookSnapshotEvent,
     BookUpdateEvent,
+    DataError,
     DynamicStreams,
     ExchangeId,
     FutureContract,
@@ -190,6 +192,15 @@ def assert_same(got: Any, sent: Event, within_s: float = BOUND_S) -> None:
             assert (got.price, got.quantity) == (float(sent.price), float(sent.quantity))
             assert got.side == sent.side
             assert (got.time_ns, got.time_exchange_ns) == (sent.time_ns, sent.time_ns)
+
+
+def is_event(item: Any, sent: Any) -> bool:
+    """Whether an item is what was sent; an error is neither that nor expected."""
+    assert not isinstance(item, DataError), item
+    with suppress(AssertionError):
+        assert_same(item, sent)
+        return True
+    return False
 
 
 def assert_same_book(got: BookEvent, sent: BookSnapshot | BookUpdate) -> None:

@@ -241,6 +241,44 @@ def test_books_that_are_subscribed_are_there_before_their_first_event(quiet: Loc
 
 
 @pytest.mark.parametrize("name", BOOKS)
+def test_books_already_selected_have_what_is_subscribed_later_and_keep_what_is_unsubscribed_as_syncing(
+    quiet: LocalExchange, name: str
+) -> None:
+    [(old, a), (_, b)] = served(quiet, name)[:2]
+    with init_dynamic_streams([[to(name, a, "l2")]], options(quiet)) as streams:
+        books = streams.select_books(exchange_id(name))
+        assert books is not None
+        quiet.wait_subscribed(name, "l2", old)
+        streams.subscribe([to(name, b, "l2")], timeout=5)
+        first, later = streams.instruments
+        assert set(books) == {first, later}
+
+        def follows(instrument: Instrument) -> None:
+            market = instrument.name_exchange
+            quiet.wait_subscribed(name, "l2", market)
+            quiet.emit(name, "l2", market, 3)
+            newest = quiet.journal.sent(name, "l2", market)[-1]
+            assert isinstance(newest, (BookSnapshot, BookUpdate))
+            eventually(lambda: (books[instrument].state, books[instrument].sequence) == ("live", newest.sequence))
+
+        for instrument in (first, later):
+            follows(instrument)
+        before = books[later].depth()
+        seen = books.wait(1)
+        streams.unsubscribe([to(name, b, "l2")])
+        assert books.wait(1, seen=seen) is not None, "it tells who waits"
+        kept = books[later].depth()
+        assert kept.state == "syncing"
+        assert (kept.sequence, kept.bids, kept.asks) == (before.sequence, before.bids, before.asks)
+        assert set(books) == {first, later}
+        follows(first)
+        streams.subscribe([to(name, b, "l2")], timeout=5)
+        follows(later)
+        streams.unsubscribe([to(name, a, "l2"), to(name, b, "l2")])
+        assert [books[instrument].state for instrument in (first, later)] == ["syncing", "syncing"]
+
+
+@pytest.mark.parametrize("name", BOOKS)
 def test_a_conflated_book_is_the_exchanges(quiet: LocalExchange, name: str) -> None:
     [(market, of)] = served(quiet, name)[:1]
     conflate = replace(options(quiet), queue={"l2": QueueOptions(policy="conflate")})

@@ -185,8 +185,9 @@ def test_after_a_gap_in_the_sequence_the_book_alone_comes_back_as_a_snapshot(qui
 
 
 @pytest.mark.parametrize("name", [name for name in BOOKS if name.startswith("binance")])
+@pytest.mark.parametrize("status", [429, 418])
 def test_a_snapshot_that_the_exchange_will_not_give_now_is_told_once_and_had_later(
-    quiet: LocalExchange, name: str
+    quiet: LocalExchange, name: str, status: int
 ) -> None:
     [(broken, a), (other, b)] = served(quiet, name)[:2]
     with init_dynamic_streams([[to(name, a, "l2"), to(name, b, "l2")]], options(quiet)) as streams:
@@ -195,7 +196,7 @@ def test_a_snapshot_that_the_exchange_will_not_give_now_is_told_once_and_had_lat
             quiet.wait_subscribed(name, "l2", market)
             quiet.emit(name, "l2", market)
         take(stream, 4)
-        quiet.set_fault(name, Fault.SNAPSHOT_STATUS, status=429, retry_after_s=1, times=1)
+        quiet.set_fault(name, Fault.SNAPSHOT_STATUS, status=status, retry_after_s=1, times=1)
         quiet.set_fault(name, Fault.SEQUENCE_GAP, times=1)
         began = time.monotonic()
         quiet.emit(name, "l2", broken)
@@ -203,7 +204,7 @@ def test_a_snapshot_that_the_exchange_will_not_give_now_is_told_once_and_had_lat
         quiet.emit(name, "l2", other, 3)
         [*_, gap, told] = refused
         assert gap.variant == "invalid_sequence"
-        assert "HTTP 429" in str(told)
+        assert f"HTTP {status}" in str(told)
         assert "(retry after 1 s)" in str(told)
         assert all(of(item, other) for item in take(stream, 3)), "the other market goes on"
         [snapshot] = take(stream, 1)

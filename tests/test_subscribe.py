@@ -6,15 +6,18 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import suppress
 from typing import Any
 
 import pytest
+from harness import InThread
 from local_exchange_compare import (
     BOUND_S,
     PAIRS,
     PAIRS_OF_MANY,
     assert_same,
+    connection,
+    delivered,
+    is_event,
     nothing_more,
     options,
     select,
@@ -29,9 +32,9 @@ from barter_cffi import (
     BarterError,
     BookSnapshotEvent,
     ConnectError,
-    DataError,
     DynamicStreams,
     InitTimeoutError,
+    MarketEvent,
     Reconnecting,
     StreamClosedError,
     SubKind,
@@ -40,7 +43,7 @@ from barter_cffi import (
     init_dynamic_streams,
 )
 from barter_cffi.testing import LocalExchange, in_memory
-from barter_cffi.testing.local_exchange import Fault, Kind
+from barter_cffi.testing.local_exchange import Event, Fault, Kind
 
 KRAKEN = Subscription("kraken", "btc", "usd", "spot", "trades")
 ETH = Subscription("kraken", "eth", "usd", "spot", "trades")
@@ -89,15 +92,6 @@ def test_a_stream_already_selected_brings_what_is_subscribed_later(
         nothing_more(stream)
         assert exchange.journal.connections(name).open == 2
     gone(exchange, name, 0)
-
-
-def is_event(item: Any, sent: Any) -> bool:
-    """Whether an item is what was sent; an error is neither that nor expected."""
-    assert not isinstance(item, DataError), item
-    with suppress(AssertionError):
-        assert_same(item, sent)
-        return True
-    return False
 
 
 @pytest.mark.parametrize(("name", "kind"), PAIRS)
@@ -349,6 +343,45 @@ def test_a_connection_whose_last_instrument_goes_is_closed_and_its_stream_stays_
         exchange.wait_subscribed(name, kind, market)
         sent = exchange.emit(name, kind, market)[-1]
         until(stream, lambda item: is_event(item, sent))
+    gone(exchange, name, 0)
+
+
+@pytest.mark.parametrize(("name", "kind"), [(name, kind) for name, kind in PAIRS_OF_MANY if kind in ("trades", "l2")])
+@pytest.mark.parametrize("shape", ["on its connection", "on another"])
+def test_another_market_loses_no_event_and_notices_nothing_while_one_comes_and_goes(
+    exchange: LocalExchange, name: str, kind: Kind, shape: str
+) -> None:
+    [(kept, a), (other, b)] = served(exchange, name)[:2]
+    batches = [[to(name, a, kind), to(name, b, kind)]] if shape == "on its connection" else [[to(name, a, kind)]]
+    gone(exchange, name, 0)
+    with init_dynamic_streams(batches, options(exchange)) as streams:
+        stream = select(streams, name, kind)
+        exchange.wait_subscribed(name, kind, kept)
+        number = connection(exchange, name)
+        changed = threading.Event()
+        sent: list[Event] = []
+
+        def emit() -> None:
+            while not changed.is_set():
+                sent.extend(exchange.emit(name, kind, kept))
+
+        emitting = InThread(emit)
+        try:
+            if shape == "on its connection":
+                streams.unsubscribe([to(name, b, kind)])
+            for _ in range(20):
+                streams.subscribe([to(name, b, kind)], timeout=BOUND_S)
+                streams.unsubscribe([to(name, b, kind)])
+        finally:
+            changed.set()
+        emitting.result()
+        assert len(sent) >= 20, "they happened while the other came and went"
+        items = until(stream, lambda item: is_event(item, sent[-1]))
+        assert {item.instrument.name_exchange for item in items if isinstance(item, MarketEvent)} <= {kept, other}
+        got = [item for item in items if not isinstance(item, MarketEvent) or item.instrument.name_exchange == kept]
+        expected = delivered(exchange, name, kind, kept, number)
+        for item, event in zip(got, expected, strict=True):
+            assert_same(item, event)
     gone(exchange, name, 0)
 
 

@@ -436,8 +436,8 @@ typedef struct {
   /** Set by the caller: the size it knows; the library writes no further. */
   uint32_t struct_size;
   /**
-   * 1 where it is the exchange's book; 0 before its first snapshot, and after a connection broke or an update was
-   * missing until the next one.
+   * 1 where it is the exchange's book; 0 before its first snapshot, and after a connection broke, an update was
+   * missing or it was unsubscribed until the next one.
    */
   uint8_t live;
   /** Zero. */

@@ -11,9 +11,13 @@ from typing_extensions import assert_type
 
 from barter_cffi import (
     Batch,
+    Book,
     BookEvent,
+    Books,
     BookSnapshotEvent,
+    BookState,
     BookUpdateEvent,
+    ConnectionMetrics,
     DataError,
     Dropped,
     DynamicStreams,
@@ -32,8 +36,13 @@ from barter_cffi import (
     PublicTrade,
     Reconnecting,
     Side,
+    StreamMetrics,
+    StreamsMetrics,
     SubKind,
+    Subscription,
     TradeEvent,
+    disable_logging,
+    enable_logging,
     init_dynamic_streams,
     init_dynamic_streams_async,
     merge,
@@ -113,3 +122,40 @@ def a_whole_set() -> None:
     with init_dynamic_streams([["binance_spot:btc/usdt:trades"]]) as streams:
         assert_type(streams, DynamicStreams)
         assert_type(streams.select_all(), MarketStream[MarketEvent] | None)
+
+
+def maintained_books(streams: DynamicStreams) -> None:
+    books = streams.select_books("binance_spot")
+    assert_type(books, Books | None)
+    assert_type(streams.select_all_books(errors="yield"), Books | None)
+    assert books is not None
+    assert_type(books.wait(1, seen=0), int | None)
+    assert_type(books.notices, MarketStream[BookEvent])
+    for instrument, book in books.items():
+        assert_type(instrument, Instrument)
+        assert_type(book, Book)
+        assert_type(book.best_bid, Level | None)
+        assert_type(book.mid_price, float | None)
+        assert_type(book.volume_weighed_mid_price, float | None)
+        assert_type(book.depth(10), BookState)
+        assert_type(book.depth().bids, Levels)
+        bids, asks = book.arrays(10)
+        assert_type(bids.shape == asks.shape, bool)
+
+
+def changes_of_a_running_set(streams: DynamicStreams, trades: MarketStream[TradeEvent]) -> None:
+    one = Subscription("kraken", "btc", "usd", "spot", "trades")
+    streams.subscribe([one, "okx:btc/usdt:trades"], timeout=5)
+    streams.subscribe([[one], ["okx:btc/usdt:trades"]])
+    streams.unsubscribe([one])
+    assert_type(streams.metrics(), StreamsMetrics)
+    assert_type(streams.metrics().streams, tuple[StreamMetrics, ...])
+    assert_type(trades.metrics(), StreamMetrics)
+    assert_type(trades.metrics().connections, tuple[ConnectionMetrics, ...])
+    assert_type(trades.metrics().dropped, int)
+
+
+def logging() -> None:
+    enable_logging("INFO")
+    enable_logging()
+    disable_logging()

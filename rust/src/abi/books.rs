@@ -20,8 +20,8 @@ use std::ffi::c_char;
 pub struct BarterBookState {
     /// Set by the caller: the size it knows; the library writes no further.
     pub struct_size: u32,
-    /// 1 where it is the exchange's book; 0 before its first snapshot, and after a connection broke or an update was
-    /// missing until the next one.
+    /// 1 where it is the exchange's book; 0 before its first snapshot, and after a connection broke, an update was
+    /// missing or it was unsubscribed until the next one.
     pub live: u8,
     /// Zero.
     pub reserved: [u8; 3],

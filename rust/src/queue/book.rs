@@ -12,6 +12,8 @@ pub(crate) struct Book {
     asks: Side,
     last: Option<BarterEvent>,
     live: bool,
+    /// Whether it was unsubscribed: what was on its way then does not make it live.
+    left: bool,
 }
 
 impl Book {
@@ -47,12 +49,18 @@ impl Book {
 
     /// Whether it is the exchange's book: it had a snapshot, and no connection broke and no update is missing since.
     pub(crate) fn live(&self) -> bool {
-        self.live
+        self.live && !self.left
     }
 
     /// It is no longer known to be the exchange's, until the next snapshot.
     pub(super) fn stale(&mut self) {
         self.live = false;
+    }
+
+    /// It is subscribed, or was unsubscribed: either way no longer known to be the exchange's.
+    pub(super) fn subscribed(&mut self, subscribed: bool) {
+        self.left = !subscribed;
+        self.stale();
     }
 
     /// The bids, best first.

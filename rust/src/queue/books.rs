@@ -93,9 +93,9 @@ impl Books {
         self.0.keys().copied()
     }
 
-    /// A book that is subscribed, before its first event.
-    pub(super) fn expect(&mut self, key: BookKey) {
-        self.0.entry(key).or_default();
+    /// A book is subscribed, before its first event, or unsubscribed.
+    pub(super) fn subscribed(&mut self, key: BookKey, subscribed: bool) {
+        self.0.entry(key).or_default().subscribed(subscribed);
     }
 
     /// The instrument of the exchange whose book is at this sequence number.

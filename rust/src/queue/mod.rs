@@ -25,7 +25,7 @@ use barter_data::subscription::{
     liquidation::Liquidation,
     trade::PublicTrade,
 };
-use barter_instrument::exchange::ExchangeId;
+use barter_instrument::{exchange::ExchangeId, instrument::InstrumentIndex};
 pub(crate) use book::Book;
 use books::BookKey;
 use parking_lot::{Condvar, Mutex};
@@ -320,16 +320,22 @@ impl Queue {
         self.room.notify_waiters();
     }
 
-    /// The books that a connection will bring.
-    pub(crate) fn expect(&self, plan: &ConnectionPlan) {
+    /// The books that a connection will bring, or brings no more.
+    pub(crate) fn subscribed(
+        &self,
+        exchange: ExchangeId,
+        instruments: impl IntoIterator<Item = InstrumentIndex>,
+        subscribed: bool,
+    ) {
         let mut state = self.state.lock();
-        for instrument in &plan.instruments {
-            let key = BookKey(
-                exchange::number(plan.exchange),
-                instrument_number(instrument.key),
-            );
-            state.books.expect(key);
+        for instrument in instruments {
+            let key = BookKey(exchange::number(exchange), instrument_number(instrument));
+            state.books.subscribed(key, subscribed);
         }
+        if let Some(version) = &mut state.version {
+            *version += 1;
+        }
+        self.changed(&mut state);
     }
 
     /// The instruments of the books.

@@ -45,11 +45,11 @@ impl Opener {
         // While the target is locked no merge moves the source to another queue.
         let queue = feed.target.lock();
         let meter = queue.meter(&plan);
+        let instruments: Vec<_> = plan.instruments.iter().map(|market| market.key).collect();
         if plan.kind == SubKind::L2 {
-            queue.expect(&plan);
+            queue.subscribed(plan.exchange, instruments.iter().copied(), true);
         }
         let unwanted = Arc::new(Unwanted::default());
-        let instruments = plan.instruments.iter().map(|market| market.key).collect();
         let task = connection(
             plan,
             self.options.clone(),

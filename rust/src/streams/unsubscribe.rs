@@ -33,8 +33,8 @@ impl Streams {
             };
             leaving.entry(key).or_default().insert(index);
         }
-        for (key, instruments) in leaving {
-            let Some(feed) = state.feeds.get_mut(&key) else {
+        for ((kind, exchange), instruments) in leaving {
+            let Some(feed) = state.feeds.get_mut(&(kind, exchange)) else {
                 continue;
             };
             // Before its last connection goes, and the stream with it.
@@ -43,6 +43,9 @@ impl Streams {
                 .retain_mut(|connection| connection.leave(&instruments));
             if feed.carried.is_empty() {
                 feed.kept = outlet;
+            }
+            if kind == SubKind::L2 {
+                feed.target.lock().subscribed(exchange, instruments, false);
             }
         }
         Ok(())

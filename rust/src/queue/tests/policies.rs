@@ -471,6 +471,18 @@ fn maintained_books_are_the_exchanges_from_before_they_were_selected_whatever_th
         queue.push(|state| state.event(&book(0, 9, true, &bids)));
         assert_eq!(read(&queue), Some((true, Some(9), 9)));
         assert_eq!(told(&queue), ["reconnecting"]);
+        let subscribed = |is| queue.subscribed(ExchangeId::BinanceSpot, [InstrumentIndex(0)], is);
+        subscribed(false);
+        queue.push(|state| state.event(&book(0, 10, true, &bids)));
+        assert_eq!(
+            read(&queue),
+            Some((false, Some(10), 9)),
+            "what was on its way when it was unsubscribed"
+        );
+        subscribed(true);
+        assert_eq!(read(&queue), Some((false, Some(10), 9)));
+        queue.push(|state| state.event(&book(0, 11, true, &bids)));
+        assert_eq!(read(&queue), Some((true, Some(11), 9)));
         assert_eq!(queue.book(1, |_| ()), None);
     }
 }
