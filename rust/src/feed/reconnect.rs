@@ -27,7 +27,7 @@ use std::{
 use tokio::time::{Instant, sleep_until};
 
 /// Items that are read in one go.
-const READ_MAX: usize = 64;
+const READ_MAX: usize = 512;
 
 /// An open connection.
 pub(crate) trait Link<E>: Stream<Item = Item<E>> + Unpin {
