@@ -47,7 +47,8 @@ impl Opening {
         let closed = self.failures.len() + self.pending.len();
         let failed = match self.start {
             Start::All => closed > 0,
-            Start::Any => closed == self.names.len(),
+            // Where there was nothing to open nothing failed.
+            Start::Any => closed > 0 && closed == self.names.len(),
         };
         if !failed {
             return None;
@@ -134,6 +135,13 @@ mod tests {
             opening
         });
         assert!(all.error().is_some());
+    }
+
+    #[test]
+    fn a_set_with_nothing_to_open_is_open() {
+        for start in [Start::All, Start::Any] {
+            assert!(Opening::new(start, Vec::new()).error().is_none());
+        }
     }
 
     #[test]
