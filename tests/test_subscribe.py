@@ -6,7 +6,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from typing import Any
+from dataclasses import replace
+from typing import Any, Literal
 
 import pytest
 from harness import InThread
@@ -35,6 +36,7 @@ from barter_cffi import (
     DynamicStreams,
     InitTimeoutError,
     MarketEvent,
+    MarketStream,
     Reconnecting,
     StreamClosedError,
     SubKind,
@@ -47,6 +49,7 @@ from barter_cffi.testing.local_exchange import Event, Fault, Kind
 
 KRAKEN = Subscription("kraken", "btc", "usd", "spot", "trades")
 ETH = Subscription("kraken", "eth", "usd", "spot", "trades")
+NOWHERE = Subscription("kraken", "eth", "usd", "spot", "trades", name_exchange="NO/WHERE")
 L1 = Subscription("kraken", "btc", "usd", "spot", "l1")
 OKX = Subscription("okx", "btc", "usdt", "spot", "trades")
 
@@ -125,8 +128,11 @@ def test_a_merged_stream_brings_what_is_subscribed_later(exchange: LocalExchange
     gone(exchange, "kraken", 0)
 
 
-def test_what_is_subscribed_already_is_not_subscribed_again(exchange: LocalExchange) -> None:
-    with init_dynamic_streams([[KRAKEN]], options(exchange)) as streams:
+@pytest.mark.parametrize("start", ["all", "any"])
+def test_what_is_subscribed_already_is_not_subscribed_again(
+    exchange: LocalExchange, start: Literal["all", "any"]
+) -> None:
+    with init_dynamic_streams([[KRAKEN]], replace(options(exchange), start=start)) as streams:
         frames = len(exchange.journal.frames("kraken"))
         streams.subscribe([[KRAKEN], [KRAKEN]], timeout=BOUND_S)
         assert exchange.journal.connections("kraken").open == 1
@@ -159,8 +165,7 @@ def test_an_addition_that_fails_names_exchange_and_market_and_leaves_nothing(
             exchange.set_fault("okx", Fault.REFUSE_SUBSCRIPTION)
             added, words = [[ETH], [OKX]], ("okx", "BTC-USDT")
         else:
-            nowhere = Subscription("kraken", "eth", "usd", "spot", "trades", name_exchange="NO/WHERE")
-            added, words = [[ETH], [nowhere]], ("kraken", "NO/WHERE")
+            added, words = [[ETH], [NOWHERE]], ("kraken", "NO/WHERE")
         with pytest.raises(SubscriptionError) as error:
             streams.subscribe(added, timeout=BOUND_S)
         assert all(word in str(error.value) for word in words), error.value
@@ -344,6 +349,49 @@ def test_a_connection_whose_last_instrument_goes_is_closed_and_its_stream_stays_
         sent = exchange.emit(name, kind, market)[-1]
         until(stream, lambda item: is_event(item, sent))
     gone(exchange, name, 0)
+
+
+def test_an_addition_that_fails_leaves_a_stream_open_that_nothing_is_subscribed_to(exchange: LocalExchange) -> None:
+    with init_dynamic_streams([[KRAKEN]], options(exchange)) as streams:
+        stream = select(streams, "kraken", "trades")
+        streams.unsubscribe([KRAKEN])
+        gone(exchange, "kraken", 0)
+        with pytest.raises(SubscriptionError, match="NO/WHERE"):
+            streams.subscribe([NOWHERE], timeout=BOUND_S)
+        gone(exchange, "kraken", 0)
+        takes_up_again(exchange, streams, stream)
+    gone(exchange, "kraken", 0)
+
+
+def test_a_stream_whose_last_connection_goes_during_an_addition_that_fails_stays_open(exchange: LocalExchange) -> None:
+    with init_dynamic_streams([[KRAKEN]], options(exchange)) as streams:
+        stream = select(streams, "kraken", "trades")
+        exchange.set_fault("kraken", Fault.MUTE)
+
+        def add() -> None:
+            with pytest.raises(ConnectError):
+                streams.subscribe([ETH], timeout=30)
+
+        adding = InThread(add)
+        gone(exchange, "kraken", 2)
+        streams.unsubscribe([KRAKEN])
+        gone(exchange, "kraken", 1)
+        exchange.drop("kraken")
+        adding.result()
+        exchange.clear_faults("kraken")
+        takes_up_again(exchange, streams, stream)
+    gone(exchange, "kraken", 0)
+
+
+def takes_up_again(exchange: LocalExchange, streams: DynamicStreams, stream: MarketStream) -> None:
+    """The stream is still open: it brings what is subscribed again."""
+    while stream.try_recv() is not None:  # a trade that is repeated at a subscription
+        pass
+    streams.subscribe([KRAKEN], timeout=BOUND_S)
+    assert streams.available == [], "there is no other stream of it"
+    exchange.wait_subscribed("kraken", "trades", "XBT/USD")
+    [sent] = exchange.emit("kraken", "trades", "XBT/USD")
+    until(stream, lambda item: is_event(item, sent))
 
 
 @pytest.mark.parametrize(("name", "kind"), [(name, kind) for name, kind in PAIRS_OF_MANY if kind in ("trades", "l2")])

@@ -78,7 +78,7 @@ struct Feed {
     outlet: Door,
     target: Target,
     carried: Vec<Carried>,
-    /// Keeps the stream open while nothing is subscribed any more.
+    /// Keeps the stream open while nothing is subscribed any more, and while something is being added.
     kept: Option<AnyOutlet>,
 }
 

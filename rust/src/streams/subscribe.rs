@@ -59,7 +59,6 @@ impl Opener {
         );
         let task = queue.spawn(&feed.target, task, &self.runtime)?;
         drop(queue);
-        feed.kept = None;
         feed.carried.push(Carried {
             instruments,
             unwanted,
@@ -135,7 +134,13 @@ impl Streams {
             let old = state.feeds.get_mut(&(plan.kind, plan.exchange));
             // A stream that was closed, or that has ended, takes nothing: there will be another.
             let old = old.and_then(|feed| Some(((feed.outlet)()?, feed)));
-            match old.and_then(|(outlet, feed)| opener.open(number, plan.clone(), feed, outlet)) {
+            let opened = old.and_then(|(outlet, feed)| {
+                let task = opener.open(number, plan.clone(), feed, outlet.clone())?;
+                // Until it is known whether the addition succeeds, however many of the old connections go.
+                feed.kept = Some(outlet);
+                Some(task)
+            });
+            match opened {
                 Some(task) => into_old.push(task),
                 None => into_new.push((number, plan)),
             }
@@ -226,6 +231,9 @@ impl Streams {
                     .retain(|carried| !undone.contains(&carried.task.id()));
             }
         }
+        for feed in state.feeds.values_mut() {
+            feed.forget_kept();
+        }
         state.changing = false;
         drop(state);
         set.changed.notify_all();
@@ -239,6 +247,13 @@ impl Feed {
             self.carried.clear();
         }
         self.carried.retain(|carried| !carried.task.is_finished());
+    }
+
+    /// Lets the stream end with its connections, where it has any.
+    fn forget_kept(&mut self) {
+        if !self.carried.is_empty() {
+            self.kept = None;
+        }
     }
 
     pub(super) fn carries(&self, instrument: InstrumentIndex) -> bool {
