@@ -232,6 +232,29 @@ def test_a_maintained_book_is_the_exchanges_after_every_update_gap_and_reconnect
         assert isinstance(books.notices.recv(5), Reconnected)
 
 
+@pytest.mark.parametrize("name", BOOKS)
+def test_a_maintained_book_is_syncing_after_a_gap_for_as_long_as_there_is_no_snapshot(
+    quiet: LocalExchange, name: str
+) -> None:
+    [(market, of)] = served(quiet, name)[:1]
+    with init_dynamic_streams([[to(name, of, "l2")]], options(quiet)) as streams:
+        [instrument] = streams.instruments
+        quiet.wait_subscribed(name, "l2", market)
+        books = streams.select_books(exchange_id(name), errors="yield")
+        assert books is not None
+        quiet.emit(name, "l2", market)
+        eventually(lambda: books[instrument].state == "live")
+        if name.startswith("bybit"):
+            quiet.set_fault(name, Fault.SILENT_AFTER_ACKNOWLEDGEMENT)
+        else:
+            quiet.set_fault(name, Fault.SNAPSHOT_STATUS, status=503)
+        quiet.set_fault(name, Fault.SEQUENCE_GAP, times=1)
+        quiet.emit(name, "l2", market)
+        gap = books.notices.recv(5)
+        assert isinstance(gap, DataError) and gap.variant == "invalid_sequence"
+        assert books[instrument].state == "syncing"
+
+
 def test_books_that_are_subscribed_are_there_before_their_first_event(quiet: LocalExchange) -> None:
     markets = served(quiet, "bybit_spot")[:2]
     with init_dynamic_streams([[to("bybit_spot", of, "l2") for _, of in markets]], options(quiet)) as streams:

@@ -69,8 +69,13 @@ pub(crate) enum State {
     Waiting,
     /// Updates were missing; the snapshot of a new subscription has not come yet.
     Resyncing,
-    /// The last frame had this id.
-    Live(u64),
+    /// As of the last frame.
+    Live {
+        /// Counts the frames.
+        update_id: u64,
+        /// What the events carry.
+        sequence: u64,
+    },
 }
 
 /// Best bid and ask.
@@ -171,22 +176,31 @@ impl Book<State> {
             bids,
             asks,
             update_id: Whole(update_id),
-            sequence,
+            sequence: Whole(sequence),
         } = frame.data;
         let event = match (frame.kind, self.state) {
             (FrameKind::Snapshot, _) => OrderBookEvent::Snapshot,
-            (FrameKind::Delta, State::Live(last)) if last.checked_add(1) == Some(update_id) => {
-                OrderBookEvent::Update
-            }
+            (
+                FrameKind::Delta,
+                State::Live {
+                    update_id: last, ..
+                },
+            ) if last.checked_add(1) == Some(update_id) => OrderBookEvent::Update,
             // It came before: the book has it.
-            (FrameKind::Delta, State::Live(last)) if update_id <= last => {
+            (
+                FrameKind::Delta,
+                State::Live {
+                    update_id: last, ..
+                },
+            ) if update_id <= last => {
                 return Outcome::default();
             }
-            (FrameKind::Delta, State::Live(last)) => {
+            (FrameKind::Delta, State::Live { sequence: last, .. }) => {
                 self.state = State::Resyncing;
+                // In the numbers of the events, by which the market is found.
                 let gap = DataError::InvalidSequence {
                     prev_last_update_id: last,
-                    first_update_id: update_id,
+                    first_update_id: sequence,
                 };
                 return Outcome {
                     items: vec![Err(gap)],
@@ -195,13 +209,16 @@ impl Book<State> {
             }
             (FrameKind::Delta, State::Waiting | State::Resyncing) => return Outcome::default(),
         };
-        self.state = State::Live(update_id);
+        self.state = State::Live {
+            update_id,
+            sequence,
+        };
         let event = MarketEvent {
             time_exchange: frame.time.0,
             time_received: Utc::now(),
             exchange: Ex::ID,
             instrument: self.instrument,
-            kind: event(OrderBook::new(sequence.0, Some(frame.time.0), bids, asks)),
+            kind: event(OrderBook::new(sequence, Some(frame.time.0), bids, asks)),
         };
         Outcome {
             items: vec![Ok(event)],

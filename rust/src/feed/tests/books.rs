@@ -371,8 +371,8 @@ async fn a_gap_in_a_book_of_bybit_is_an_error_and_then_a_new_subscription_of_tha
         words.push(in_a_word(items.next().await));
     }
     let gap = DataError::InvalidSequence {
-        prev_last_update_id: 1,
-        first_update_id: 3,
+        prev_last_update_id: 1_001,
+        first_update_id: 1_003,
     };
     assert_eq!(
         words,
