@@ -1,6 +1,7 @@
 """`python -m barter_cffi.testing.local_exchange`: serves until Ctrl-C.
 
-Prints one line of JSON, the addresses by exchange, as soon as it listens.
+Prints one line of JSON, the addresses by exchange, as soon as it listens. With `--check` it serves nobody else: it
+leads captures through the library, prints what came of each exchange and kind, and ends.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from .server import LocalExchange
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the command; returns its exit status, 0 after Ctrl-C or SIGTERM."""
+    """Runs the command; returns its exit status, 0 after Ctrl-C or SIGTERM, 1 where a check finds something."""
     parser = argparse.ArgumentParser(
         prog="python -m barter_cffi.testing.local_exchange",
         description="Serve the public protocols of exchanges on loopback, with simulated markets.",
@@ -41,7 +42,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--lenient", action="store_true", help="accept market names the venues would refuse")
     parser.add_argument("--replay", nargs="+", default=[], metavar="FILE", help="captures to replay")
     parser.add_argument("--speed", type=float, default=1.0, help="pace of a replay; 0: as fast as clients read")
+    parser.add_argument(
+        "--check",
+        nargs="+",
+        metavar="FILE",
+        help="lead these captures through the library and print events and errors by exchange and kind; "
+        "1 where something is wrong",
+    )
     given = parser.parse_args(arguments)
+    if given.check:
+        return _check(parser, given.check)
     ended = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: ended.set())
@@ -71,6 +81,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(json.dumps(addresses), flush=True)
         ended.wait()
     return 0
+
+
+def _check(parser: argparse.ArgumentParser, captures: Sequence[str]) -> int:
+    from .check import check, table  # the library, which serving does not need
+
+    try:
+        rows = list(check(captures))
+    except (OSError, ValueError) as error:
+        parser.exit(1, f"{parser.prog}: {error}\n")
+    print(table(rows))
+    return int(any(row.wrong for row in rows))
 
 
 if __name__ == "__main__":
