@@ -5,6 +5,7 @@ use super::{
     dial::dial,
     error::{FeedError, http_status_meaning, shown, with_causes},
     http::retry_after,
+    limits::connect_turn,
 };
 use crate::options::StreamOptions;
 use barter_instrument::exchange::ExchangeId;
@@ -15,7 +16,7 @@ use tokio_tungstenite::{
 };
 use url::Url;
 
-/// Connects, secures and upgrades within `connect_timeout`.
+/// Waits for its turn, then connects, secures and upgrades within `connect_timeout`.
 pub(crate) async fn open_socket(
     exchange: ExchangeId,
     address: &Url,
@@ -28,8 +29,10 @@ pub(crate) async fn open_socket(
     };
     let limit = options.connect_timeout;
     let proxy = options.proxy.proxy_to(address).map_err(failed)?;
+    let turn = connect_turn(exchange, address).await;
     let connecting = async {
         let stream = dial(address, proxy.as_ref(), limit).await.map_err(failed)?;
+        turn.connected();
         let config = WebSocketConfig::default()
             .max_message_size(Some(options.max_message_size))
             .max_frame_size(Some(options.max_message_size));
@@ -59,5 +62,29 @@ pub(crate) async fn open_socket(
             let seconds = limit.as_secs_f64();
             Err(failed(format!("no answer{through} within {seconds} s")))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::feed::proxy::ProxyRule;
+    use std::time::Duration;
+    use tokio::time::Instant;
+
+    #[tokio::test(start_paused = true)]
+    async fn attempts_that_reach_no_exchange_are_not_among_those_that_it_allows_in_an_hour() {
+        let address = "wss://unreached.test/realtime".parse().unwrap();
+        let options = StreamOptions {
+            proxy: ProxyRule::always("http://127.0.0.1:1").unwrap(),
+            ..StreamOptions::default()
+        };
+        let start = Instant::now();
+        // BitMEX allows 20.
+        for _ in 0..21 {
+            let error = open_socket(ExchangeId::Bitmex, &address, &options).await;
+            assert!(matches!(error, Err(FeedError::Connect { .. })));
+        }
+        assert!(start.elapsed() < Duration::from_secs(3_600));
     }
 }

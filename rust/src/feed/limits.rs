@@ -41,7 +41,8 @@ pub struct Limits {
     /// Subscriptions of one connection.
     pub of_connection: Option<usize>,
     /// Order books of one connection, where each begins with a request over HTTP. It is ours: what comes until the
-    /// last request has had its turn is kept, so a connection has no more than can be asked for in a minute.
+    /// last request has had its turn is kept, so a connection has no more than can be asked for in one minute, which
+    /// begins before it opens. Of Binance spot's heaviest snapshots, those of 5,000 levels, a minute has 21.
     pub books_of_connection: Option<usize>,
     /// Bytes of the arguments of one connection.
     pub argument_bytes: Option<ArgumentBytes>,
@@ -299,7 +300,7 @@ impl Rate {
 #[derive(Debug)]
 pub(crate) struct Pacer {
     rate: Rate,
-    /// The last turns, as many as a period may have.
+    /// The turns that a later one may have to wait for.
     given: VecDeque<Instant>,
 }
 
@@ -313,14 +314,23 @@ impl Pacer {
 
     /// The next turn: now, or as soon as a period allows it.
     pub(crate) fn turn(&mut self, now: Instant) -> Instant {
+        let period = self.rate.period_on_the_wire();
+        while self.given.front().is_some_and(|at| *at + period <= now) {
+            self.given.pop_front();
+        }
         let mut turn = now.max(self.given.back().copied().unwrap_or(now));
-        if self.given.len() >= self.rate.count
-            && let Some(oldest) = self.given.pop_front()
-        {
-            turn = turn.max(oldest + self.rate.period_on_the_wire());
+        let period_ago = self.given.len().checked_sub(self.rate.count);
+        if let Some(earlier) = period_ago.and_then(|place| self.given.get(place)) {
+            turn = turn.max(*earlier + period);
         }
         self.given.push_back(turn);
         turn
+    }
+
+    fn give_back(&mut self, turn: Instant) {
+        if let Some(place) = self.given.iter().position(|given| *given == turn) {
+            self.given.remove(place);
+        }
     }
 
     fn idle(&self, now: Instant) -> bool {
@@ -329,39 +339,65 @@ impl Pacer {
     }
 }
 
-type Connects = HashMap<(ExchangeId, String), Pacer>;
+/// Exchange and host.
+type Place = (ExchangeId, String);
 
-/// The connections that this process opens, by exchange and host.
-static CONNECTS: LazyLock<Mutex<Connects>> = LazyLock::new(Mutex::default);
+/// The connections that this process opens.
+static CONNECTS: LazyLock<Mutex<HashMap<Place, Pacer>>> = LazyLock::new(Mutex::default);
 
-/// Waits until the exchange allows another connection to this address.
-pub(crate) async fn connect_turn(exchange: ExchangeId, address: &Url) {
-    let Some(turn) = next_connect(exchange, address) else {
-        return;
-    };
-    let wait = turn.saturating_duration_since(Instant::now());
-    if !wait.is_zero() {
-        tracing::debug!(
-            exchange = exchange.as_str(),
-            wait_s = wait.as_secs_f64(),
-            "another connection is not allowed yet"
-        );
-        sleep_until(turn).await;
+/// The turn of a connection, given back where it is dropped before the connection is made.
+#[derive(Debug)]
+pub(crate) struct ConnectTurn {
+    /// `None` once it is made, and for a server on this machine, which is no exchange that counts.
+    ahead: Option<(Place, Instant)>,
+}
+
+impl ConnectTurn {
+    fn next(exchange: ExchangeId, address: &Url) -> Self {
+        let rate = of(exchange).connects.filter(|_| !on_this_machine(address));
+        let ahead = rate.map(|rate| {
+            let now = Instant::now();
+            let mut connects = CONNECTS.lock();
+            connects.retain(|_, pacer| !pacer.idle(now));
+            let place = (exchange, address.authority().to_owned());
+            let pacer = connects.entry(place.clone());
+            let turn = pacer.or_insert_with(|| Pacer::new(rate)).turn(now);
+            (place, turn)
+        });
+        Self { ahead }
+    }
+
+    /// The exchange counts the connection.
+    pub(crate) fn connected(mut self) {
+        self.ahead = None;
     }
 }
 
-/// The turn of a connection, `None` where it needs none: a server on this machine is no exchange that counts.
-fn next_connect(exchange: ExchangeId, address: &Url) -> Option<Instant> {
-    let rate = of(exchange).connects?;
-    if on_this_machine(address) {
-        return None;
+impl Drop for ConnectTurn {
+    fn drop(&mut self) {
+        if let Some((place, turn)) = &self.ahead
+            && let Some(pacer) = CONNECTS.lock().get_mut(place)
+        {
+            pacer.give_back(*turn);
+        }
     }
-    let now = Instant::now();
-    let mut connects = CONNECTS.lock();
-    connects.retain(|_, pacer| !pacer.idle(now));
-    let key = (exchange, address.authority().to_owned());
-    let pacer = connects.entry(key).or_insert_with(|| Pacer::new(rate));
-    Some(pacer.turn(now))
+}
+
+/// Waits until the exchange allows another connection to this address.
+pub(crate) async fn connect_turn(exchange: ExchangeId, address: &Url) -> ConnectTurn {
+    let connect = ConnectTurn::next(exchange, address);
+    if let Some((_, turn)) = connect.ahead {
+        let wait = turn.saturating_duration_since(Instant::now());
+        if !wait.is_zero() {
+            tracing::debug!(
+                exchange = exchange.as_str(),
+                wait_s = wait.as_secs_f64(),
+                "another connection is not allowed yet"
+            );
+            sleep_until(turn).await;
+        }
+    }
+    connect
 }
 
 /// Whether a server is on this machine.
@@ -516,17 +552,37 @@ mod tests {
         let exchange = "wss://limits.test/ws".parse().unwrap();
         let start = Instant::now();
         for _ in 0..3 {
-            connect_turn(ExchangeId::Okx, &exchange).await;
+            connect_turn(ExchangeId::Okx, &exchange).await.connected();
         }
         assert_eq!(start.elapsed(), Duration::ZERO);
-        connect_turn(ExchangeId::Okx, &exchange).await;
+        connect_turn(ExchangeId::Okx, &exchange).await.connected();
         assert!(start.elapsed() >= SECOND, "{:?}", start.elapsed());
 
         let start = Instant::now();
         let here = "ws://127.0.0.1:9/ws".parse().unwrap();
         for _ in 0..100 {
-            connect_turn(ExchangeId::Okx, &here).await;
+            connect_turn(ExchangeId::Okx, &here).await.connected();
         }
         assert_eq!(start.elapsed(), Duration::ZERO);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_turn_to_connect_that_made_no_connection_is_given_back_and_others_still_count() {
+        let address = "wss://given-back.test/realtime".parse().unwrap();
+        let start = Instant::now();
+        for _ in 0..100 {
+            drop(connect_turn(ExchangeId::Bitmex, &address).await);
+        }
+        for _ in 0..20 {
+            connect_turn(ExchangeId::Bitmex, &address).await.connected();
+        }
+        assert_eq!(start.elapsed(), Duration::ZERO);
+        for _ in 0..2 {
+            let waiting = connect_turn(ExchangeId::Bitmex, &address);
+            let cancelled = tokio::time::timeout(SECOND, waiting).await;
+            assert!(cancelled.is_err(), "the hour's connections are made");
+        }
+        connect_turn(ExchangeId::Bitmex, &address).await.connected();
+        assert_eq!(start.elapsed(), HOUR + HOUR / 10);
     }
 }

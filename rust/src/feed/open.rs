@@ -128,7 +128,6 @@ where
     if let Some((_, _, turns)) = &books {
         turns.begin().await;
     }
-    limits::connect_turn(Ex::ID, &address).await;
     let socket = open_socket(Ex::ID, &address, options).await?;
     tracing::debug!(
         exchange = Ex::ID.as_str(),

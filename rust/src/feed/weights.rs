@@ -7,7 +7,7 @@ use barter_instrument::exchange::ExchangeId;
 use parking_lot::Mutex;
 use std::{
     collections::{HashMap, VecDeque},
-    sync::LazyLock,
+    sync::{Arc, LazyLock},
     time::Duration,
 };
 use tokio::time::{Instant, sleep_until};
@@ -71,50 +71,95 @@ impl DepthWeights {
     }
 }
 
-/// Turns whose weight in any period stays within the budget.
+/// Turns whose weight in any period stays within the budget: when each is, in their order, and what it weighs.
 #[derive(Debug, Default)]
-struct Spent {
-    /// The last turns and what each weighs, as many as may fall into one period.
-    given: VecDeque<(Instant, usize)>,
-    weight: usize,
-}
+struct Spent(VecDeque<(Instant, usize)>);
 
 impl Spent {
-    fn turn(&mut self, row: &DepthWeights, weight: usize, now: Instant) -> Instant {
-        let last = self.given.back().map_or(now, |(last, _)| *last);
-        let mut turn = now.max(last);
-        while self.weight + weight > row.budget()
-            && let Some((oldest, freed)) = self.given.pop_front()
-        {
-            self.weight -= freed;
-            turn = turn.max(oldest + row.allowed.period_on_the_wire());
+    /// Turns in a row, as close as a second allows, so that what comes meanwhile is not kept for a minute; more than
+    /// fit into a period are as few such rows as they fit in.
+    fn turns(
+        &mut self,
+        row: &DepthWeights,
+        weight: usize,
+        count: usize,
+        now: Instant,
+    ) -> Vec<Instant> {
+        let Self(given) = self;
+        let period = row.allowed.period_on_the_wire();
+        while given.front().is_some_and(|(at, _)| *at + period <= now) {
+            given.pop_front();
         }
-        let second_ago = self.given.len().checked_sub(OF_A_SECOND);
-        if let Some((earlier, _)) = second_ago.and_then(|place| self.given.get(place)) {
-            turn = turn.max(*earlier + Duration::from_secs(1));
+        let in_a_row = row.budget() / weight.max(1);
+        let mut turn = given.back().map_or(now, |(last, _)| now.max(*last));
+        let next = |place: usize| {
+            if place.is_multiple_of(in_a_row) {
+                let mut together = weight * in_a_row.min(count - place);
+                let full = given.iter().rev().find(|(_, earlier)| {
+                    together += earlier;
+                    together > row.budget()
+                });
+                turn = full.map_or(turn, |(at, _)| turn.max(*at + period));
+            }
+            let second_ago = given.len().checked_sub(OF_A_SECOND);
+            if let Some((earlier, _)) = second_ago.and_then(|place| given.get(place)) {
+                turn = turn.max(*earlier + Duration::from_secs(1));
+            }
+            given.push_back((turn, weight));
+            turn
+        };
+        (0..count).map(next).collect()
+    }
+
+    fn give_back(&mut self, turn: (Instant, usize)) {
+        // What is not found was so long ago that it counts no more.
+        if let Some(place) = self.0.iter().position(|given| *given == turn) {
+            self.0.remove(place);
         }
-        self.given.push_back((turn, weight));
-        self.weight += weight;
-        turn
     }
 }
 
 /// What this process has spent, by exchange and host.
 static SPENT: LazyLock<Mutex<HashMap<(ExchangeId, String), Spent>>> = LazyLock::new(Mutex::default);
 
-/// The turns of one connection's requests for books.
+/// The turns of one connection's requests for books. Those that are reserved and not taken are given back.
 #[derive(Debug)]
 pub(crate) struct Turns {
     /// What is spent where, by each; `None` where no weight is known, and on this machine, which is no exchange.
-    paced: Option<Paced>,
-    reserved: Mutex<VecDeque<Instant>>,
+    paced: Option<Arc<Paced>>,
+    reserved: Mutex<VecDeque<Turn>>,
 }
 
 #[derive(Debug)]
 struct Paced {
-    row: &'static DepthWeights,
     weight: usize,
-    host: String,
+    row: &'static DepthWeights,
+    place: (ExchangeId, String),
+}
+
+/// One request's turn, given back where it is dropped before it came.
+#[derive(Debug)]
+struct Turn {
+    at: Instant,
+    /// `None` once it came.
+    ahead: Option<Arc<Paced>>,
+}
+
+impl Turn {
+    async fn come(mut self) {
+        sleep_until(self.at).await;
+        self.ahead = None;
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        if let Some(paced) = &self.ahead
+            && let Some(spent) = SPENT.lock().get_mut(&paced.place)
+        {
+            spent.give_back((self.at, paced.weight));
+        }
+    }
 }
 
 impl Turns {
@@ -126,10 +171,12 @@ impl Turns {
         requests: usize,
     ) -> Self {
         let row = DepthWeights::of(exchange).filter(|_| !on_this_machine(address));
-        let paced = row.map(|row| Paced {
-            row,
-            weight: row.weight(levels),
-            host: address.authority().to_owned(),
+        let paced = row.map(|row| {
+            Arc::new(Paced {
+                weight: row.weight(levels),
+                row,
+                place: (exchange, address.authority().to_owned()),
+            })
         });
         let turns = paced.iter().flat_map(|paced| paced.turns(requests));
         Self {
@@ -140,7 +187,7 @@ impl Turns {
 
     /// Waits for the first.
     pub(crate) async fn begin(&self) {
-        let first = self.reserved.lock().front().copied();
+        let first = self.reserved.lock().front().map(|turn| turn.at);
         if let Some(first) = first {
             sleep_until(first).await;
         }
@@ -148,7 +195,7 @@ impl Turns {
 
     /// How long it is until the last of those that are reserved.
     pub(crate) fn left(&self) -> Duration {
-        let last = self.reserved.lock().back().copied();
+        let last = self.reserved.lock().back().map(|turn| turn.at);
         last.map_or(Duration::ZERO, |last| {
             last.saturating_duration_since(Instant::now())
         })
@@ -159,21 +206,22 @@ impl Turns {
         let reserved = self.reserved.lock().pop_front();
         let turn = reserved.or_else(|| self.paced.as_ref()?.turns(1).pop());
         if let Some(turn) = turn {
-            sleep_until(turn).await;
+            turn.come().await;
         }
     }
 }
 
 impl Paced {
-    fn turns(&self, count: usize) -> Vec<Instant> {
+    fn turns(self: &Arc<Self>, count: usize) -> Vec<Turn> {
         let now = Instant::now();
         let mut spent = SPENT.lock();
-        let spent = spent
-            .entry((self.row.exchange, self.host.clone()))
-            .or_default();
-        (0..count)
-            .map(|_| spent.turn(self.row, self.weight, now))
-            .collect()
+        let spent = spent.entry(self.place.clone()).or_default();
+        let turns = spent.turns(self.row, self.weight, count, now).into_iter();
+        let turn = |at| Turn {
+            at,
+            ahead: Some(self.clone()),
+        };
+        turns.map(turn).collect()
     }
 }
 
@@ -189,7 +237,7 @@ mod tests {
 
     fn offsets(turns: &Turns, start: Instant) -> Vec<u128> {
         let reserved = turns.reserved.lock();
-        let offset = |turn: &Instant| (*turn - start).as_millis();
+        let offset = |turn: &Turn| (turn.at - start).as_millis();
         reserved.iter().map(offset).collect()
     }
 
@@ -262,6 +310,44 @@ mod tests {
         assert_eq!(start.elapsed(), Duration::from_secs(66));
         second.begin().await;
         assert_eq!(start.elapsed(), Duration::from_secs(66));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn turns_that_no_request_took_are_given_back_and_those_that_one_took_still_count() {
+        let spot = ExchangeId::BinanceSpot;
+        let start = Instant::now();
+        let reserve = |requests| turns("given-back.test", spot, 5_000, requests);
+        for _ in 0..3 {
+            drop(reserve(21));
+        }
+        let connection = reserve(21);
+        assert_eq!(offsets(&connection, start)[..20], [0; 20]);
+        for _ in 0..20 {
+            connection.next().await;
+        }
+        // The last of them is given back too where whoever waits for it is gone.
+        let cancelled = tokio::time::timeout(Duration::from_millis(500), connection.next()).await;
+        assert!(cancelled.is_err());
+        drop(reserve(22));
+        assert_eq!(offsets(&reserve(1), start), [1_000]);
+        assert_eq!(offsets(&reserve(2), start), [66_000; 2]);
+        drop(connection);
+        assert_eq!(offsets(&reserve(1), start), [1_000]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_requests_of_a_connection_that_fit_into_a_minute_are_in_one() {
+        let start = Instant::now();
+        for (connection, begins) in [(0, 0), (1, 70_000), (2, 140_000)] {
+            let turns = turns("in-one.test", ExchangeId::BinanceSpot, 1_000, 100);
+            assert_eq!(offsets(&turns, start)[0], begins, "{connection}");
+            turns.begin().await;
+            assert_eq!(start.elapsed().as_millis(), begins);
+            assert_eq!(turns.left(), Duration::from_secs(4));
+            for _ in 0..100 {
+                turns.next().await;
+            }
+        }
     }
 
     #[tokio::test(start_paused = true)]
