@@ -14,6 +14,8 @@ import threading
 import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from contextlib import suppress
+from queue import Empty, SimpleQueue
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeAlias
 
@@ -54,7 +56,7 @@ class Source(ABC, Generic[EventT]):
     def __init__(self) -> None:
         self._unread: Iterator[EventT | Notice | DataError] = NOTHING
         self._lock = threading.Lock()
-        self._received = threading.Condition(self._lock)
+        self._waiting: set[SimpleQueue[None]] = set()
         self._turn: object | None = None
         self._closed = False
         self._process = os.getpid()
@@ -306,10 +308,13 @@ class Source(ABC, Generic[EventT]):
 
         `by` is the listener on whose behalf this is, which need not be told.
         """
+        # The wait for the turn holds no lock on its way out: a `Condition` takes its lock again, and a signal that ends
+        # that makes `with` release what another thread holds. And a queue is told twice without harm.
         turn = object()
+        told: SimpleQueue[None] = SimpleQueue()
         try:
-            with self._lock:
-                while True:
+            while True:
+                with self._lock:
                     if self._closed:
                         raise StreamClosedError(CLOSED)
                     status = self._there()
@@ -321,12 +326,15 @@ class Source(ABC, Generic[EventT]):
                     left = one_wait_ns(left_ns(deadline))
                     if left == 0:
                         return int(lib.BARTER_TIMEOUT)
-                    self._received.wait(None if left == FOREVER else left / 1e9)
+                    self._waiting.add(told)
+                with suppress(Empty):
+                    told.get(timeout=None if left == FOREVER else left / 1e9)
             return self._receive(deadline, max_events)
         finally:
             if self._turn is turn:
                 self._turn = None
                 self._pass_the_turn(by)
+            self._waiting.discard(told)
 
     async def _fetch_async(self, deadline: int | None, max_events: int) -> int:
         from barter_cffi import aio
@@ -352,7 +360,9 @@ class Source(ABC, Generic[EventT]):
     def _tell(self, by: object) -> None:
         """Wakes who waits for the turn, and, where there is something or the end, who listens."""
         with self._lock:
-            self._received.notify_all()
+            for told in [*self._waiting]:
+                told.put(None)
+            self._waiting.clear()
             worth_looking = self._there() is not None
         if worth_looking:
             self._wake_listeners(by)

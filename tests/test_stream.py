@@ -336,7 +336,56 @@ def test_ctrl_c_ends_a_wait_in_the_main_thread_while_another_thread_waits_in_the
 
 
 class Interrupted(BaseException):
-    """What the signal handler of the storm raises."""
+    """What the signal handlers raise."""
+
+
+def test_ctrl_c_while_another_thread_has_the_lock_leaves_the_lock_alone(opened: tuple[Stream, Injector]) -> None:
+    stream, injector = opened
+    reader = InThread(stream.recv)
+    eventually(lambda: waits_for_data(stream))
+    main, left = threading.get_ident(), False
+
+    def interrupt(_: int, __: FrameType | None) -> None:
+        if not left:
+            raise Interrupted
+
+    def hold() -> None:
+        eventually(lambda: bool(stream._waiting))
+        with stream._lock:
+
+            def has_left() -> bool:
+                signal.pthread_kill(main, signal.SIGUSR1)
+                return left
+
+            eventually(has_left)
+            assert stream._lock.locked()
+
+    before = signal.signal(signal.SIGUSR1, interrupt)
+    try:
+        holder = InThread(hold)
+        with pytest.raises(Interrupted):
+            try:
+                stream.recv(BOUND_S)
+            finally:
+                left = True
+        holder.result()
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert not stream._waiting
+    sent = trade(btc(injector))
+    injector.push(sent)
+    assert reader.result() == sent
+
+
+def test_a_short_wait_for_another_threads_turn_leaves_nothing_behind(opened: tuple[Stream, Injector]) -> None:
+    stream, injector = opened
+    reader = InThread(stream.recv)
+    eventually(lambda: waits_for_data(stream))
+    with pytest.raises(RecvTimeoutError):
+        stream.recv(0.001)
+    assert not stream._waiting
+    injector.close(EXCHANGE, "trades")
+    assert reader.result() is None
 
 
 class Storm:
@@ -363,7 +412,7 @@ class Storm:
     def _interrupt(self, _: int, frame: FrameType | None) -> None:
         if self.raised > self.caught or frame is None or not frame.f_code.co_filename.startswith(self._package):
             return
-        while frame is not None:
+        while frame is not None and frame.f_code.co_name != "__del__":
             if frame.f_code in self._reads:
                 self.raised += 1
                 raise Interrupted
