@@ -16,6 +16,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timezone
 from importlib.metadata import version
 
+import in_memory
 import latency
 import memory
 import startup
@@ -68,12 +69,14 @@ def report(command: str, rounds: int, scale: float, only: str, consumers: list[s
             measured.append(workload)
     if only:
         return
+    of_channel = in_memory.measure(rounds, scale)
+    yield from of_channel.lines
     of_latency = latency.measure(rounds, scale)
     yield from of_latency.lines
     of_memory = memory.measure(scale)
     yield from of_memory.lines
     yield from startup.measure()
-    yield from targets(measured, of_latency, of_memory)
+    yield from targets(measured, of_channel, of_latency, of_memory)
 
 
 def header(command: str, rounds: int) -> Sequence[str]:

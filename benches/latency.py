@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import statistics
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from running import BENCHES, PEERS_PYTHON, output, serving
+from running import BENCHES, PEERS_PYTHON, Figure, output, serving
 
 RATE = 1_000
 SECONDS = 10
 FACES = {
     "recv": "barter_cffi, blocking recv",
     "spin": "barter_cffi, recv that spins",
-    "async": "barter_cffi, async on uvloop",
+    "async": "barter_cffi, async for on uvloop",
     "picows": "picows + msgspec on uvloop",
 }
 PERCENTILES = (0.5, 0.99, 0.999)
@@ -27,10 +26,14 @@ class Latencies:
     rounds: dict[str, list[list[float]]] = field(default_factory=lambda: {face: [] for face in FACES})
     lines: list[str] = field(default_factory=list)
 
-    def median(self, face: str, percentile: float) -> float:
-        """Over the rounds."""
+    def of(self, face: str, percentile: float) -> list[float]:
+        """Of each round."""
         place = PERCENTILES.index(percentile)
-        return statistics.median([figures[place] for figures in self.rounds[face]])
+        return [figures[place] for figures in self.rounds[face]]
+
+    def ratio(self, face: str, other: str, percentile: float) -> Figure:
+        """The rounds' ratios of one face to another."""
+        return Figure.of_ratios(self.of(face, percentile), self.of(other, percentile))
 
 
 def measure(rounds: int, scale: float) -> Latencies:
@@ -46,12 +49,15 @@ def measure(rounds: int, scale: float) -> Latencies:
     latencies.lines = [
         "### latency",
         "",
-        f"{RATE:,} trades a second, each stamped by the server when it is sent; µs, medians of the rounds.",
+        f"{RATE:,} trades a second, each stamped by the server when it is sent; µs, medians of the rounds",
+        "(least to most).",
         "",
         "| reader | p50 | p99 | p99.9 |",
         "|---|---:|---:|---:|",
         *(
-            f"| {name} | " + " | ".join([f"{latencies.median(face, share):,.0f}" for share in PERCENTILES]) + " |"
+            f"| {name} | "
+            + " | ".join([f"{Figure.of(latencies.of(face, share)):,.0f}" for share in PERCENTILES])
+            + " |"
             for face, name in FACES.items()
         ),
         "",

@@ -47,13 +47,12 @@ def serving(workload: str, tls: bool = False) -> Iterator[Server]:
     with TemporaryDirectory() as directory:
         ca_file = os.path.join(directory, "ca.pem") if tls else None
         command = [str(BINARIES / "blast"), workload, *([ca_file] if ca_file else [])]
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-        try:
-            assert process.stdout is not None
-            yield Server(process.stdout.readline().strip(), ca_file)
-        finally:
-            process.kill()
-            process.wait()
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+            try:
+                assert process.stdout is not None
+                yield Server(process.stdout.readline().strip(), ca_file)
+            finally:
+                process.kill()
 
 
 def output(command: Sequence[str]) -> str:
@@ -62,6 +61,28 @@ def output(command: Sequence[str]) -> str:
     if done.returncode != 0 or not done.stdout:
         raise Failed(f"{' '.join(command)} failed with {done.returncode}:\n{done.stdout}{done.stderr}")
     return done.stdout
+
+
+@dataclass(frozen=True)
+class Figure:
+    """The median of the rounds with its spread; formatted as `median (least to most)`, each as the format says."""
+
+    median: float
+    least: float
+    most: float
+
+    @classmethod
+    def of(cls, rounds: Sequence[float]) -> Figure:
+        """Of what each round has measured."""
+        return cls(statistics.median(rounds), min(rounds), max(rounds))
+
+    @classmethod
+    def of_ratios(cls, ours: Sequence[float], theirs: Sequence[float]) -> Figure:
+        """Of the rounds' ratios, so that a machine whose speed drifts does not decide them."""
+        return cls.of([mine / its for mine, its in zip(ours, theirs, strict=True)])
+
+    def __format__(self, spec: str) -> str:
+        return f"{self.median:{spec}} ({self.least:{spec}} to {self.most:{spec}})"
 
 
 @dataclass
@@ -103,13 +124,13 @@ class Consumer:
         return [*self.command, workload, address, str(events), *([server.ca_file] if server.ca_file else [])]
 
     @property
-    def median(self) -> float:
+    def rate(self) -> Figure:
         """Events per second."""
-        return statistics.median(self.rates)
+        return Figure.of(self.rates)
 
-    def ratio(self, other: Consumer) -> float:
-        """The median of the rounds' ratios to another's."""
-        return statistics.median([mine / its for mine, its in zip(self.rates, other.rates, strict=True)])
+    def ratio(self, other: Consumer) -> Figure:
+        """The rounds' ratios to another's."""
+        return Figure.of_ratios(self.rates, other.rates)
 
 
 def ours(face: str) -> Consumer:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+
+from running import Figure
 
 ROUNDS = 11
 
@@ -18,8 +19,8 @@ def measure() -> Iterator[str]:
         nothing.append(seconds("pass"))
         package.append(seconds("import barter_cffi"))
     more = [1000 * (its - bare) for its, bare in zip(package, nothing, strict=True)]
-    yield from ["### import", "", "| what | median | least to most |", "|---|---:|---:|"]
-    yield f"| `import barter_cffi` | {statistics.median(more):.0f} ms | {min(more):.0f} to {max(more):.0f} ms |"
+    yield from ["### import", "", f"Median of {ROUNDS} (least to most).", "", "| what | ms |", "|---|---:|"]
+    yield f"| `import barter_cffi` | {Figure.of(more):.0f} |"
     yield ""
 
 

@@ -25,7 +25,8 @@ def ours() -> None:
         trades = streams.select_trades("binance_spot")
         assert trades is not None
         if FACE != "async":
-            for trade in trades:
+            recv = trades.recv
+            while (trade := recv()) is not None:
                 received = now()
                 latencies.append(received - int(trade.id))
                 if received > end:
