@@ -14,6 +14,7 @@ from local_exchange_compare import BOOKS, exchange_id, options, served, server_b
 from barter_cffi import (
     BookSnapshotEvent,
     BookUpdateEvent,
+    ConnectError,
     DataError,
     Dropped,
     Instrument,
@@ -25,6 +26,7 @@ from barter_cffi import (
     RecvTimeoutError,
     StreamClosedError,
     StreamOptions,
+    Subscription,
     init_dynamic_streams,
 )
 from barter_cffi.testing import LocalExchange, in_memory
@@ -299,6 +301,26 @@ def test_books_already_selected_have_what_is_subscribed_later_and_keep_what_is_u
         follows(later)
         streams.unsubscribe([to(name, a, "l2"), to(name, b, "l2")])
         assert [books[instrument].state for instrument in (first, later)] == ["syncing", "syncing"]
+
+
+def test_a_book_of_an_addition_that_fails_is_not_live(quiet: LocalExchange) -> None:
+    [(_, a), (_, b)] = served(quiet, "bybit_spot")[:2]
+    with init_dynamic_streams([[to("bybit_spot", a, "l2")]], options(quiet)) as streams:
+        books = streams.select_books("bybit_spot")
+        assert books is not None
+        [first] = books
+        eventually(lambda: books[first].state == "live")
+        quiet.set_fault("okx", Fault.MUTE)
+        okx = Subscription("okx", "btc", "usdt", "spot", "trades")
+        adding = InThread(lambda: streams.subscribe([[to("bybit_spot", b, "l2")], [okx]], timeout=30))
+        eventually(lambda: len(books) == 2)
+        [later] = set(books) - {first}
+        eventually(lambda: books[later].state == "live")
+        quiet.wait_until(lambda: quiet.journal.connections("okx").open == 1)
+        quiet.drop("okx")
+        with pytest.raises(ConnectError):
+            adding.result()
+        assert [books[instrument].state for instrument in (first, later)] == ["live", "syncing"]
 
 
 @pytest.mark.parametrize("name", BOOKS)

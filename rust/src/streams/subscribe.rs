@@ -226,9 +226,15 @@ impl Streams {
         let mut state = set.state.lock();
         if undo {
             let undone: Vec<Id> = addition.into_old.iter().map(AbortHandle::id).collect();
-            for feed in state.feeds.values_mut() {
-                feed.carried
-                    .retain(|carried| !undone.contains(&carried.task.id()));
+            for ((kind, exchange), feed) in &mut state.feeds {
+                let (gone, left): (Vec<_>, Vec<_>) = mem::take(&mut feed.carried)
+                    .into_iter()
+                    .partition(|carried| undone.contains(&carried.task.id()));
+                feed.carried = left;
+                if *kind == SubKind::L2 {
+                    let books = gone.into_iter().flat_map(|carried| carried.instruments);
+                    feed.target.lock().subscribed(*exchange, books, false);
+                }
             }
         }
         for feed in state.feeds.values_mut() {
