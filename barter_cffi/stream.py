@@ -89,26 +89,30 @@ class MarketStream(Source[EventT]):
         return f"<MarketStream, {of}, {'closed' if self.closed else 'open'}>"
 
     def _there(self) -> int | None:
+        if self._turn is None and len(self._incoming):
+            self._keep()  # a signal came between the library's return and the end of `_receive`
         if self._chunks or length_hint(self._unread):
             return int(lib.BARTER_OK)
         self._current = None
         return int(lib.BARTER_CLOSED) if self._ended else None
 
     def _receive(self, deadline: int | None, max_events: int) -> int:
+        status = wait(partial(self._incoming.receive, self._handle, max_events), deadline)
+        if status == lib.BARTER_HANDLE_CLOSED and not self._closed:
+            status = lib.BARTER_CLOSED  # at exit the library ends all streams
+        if status == lib.BARTER_CLOSED:
+            self._ended = True
+        if check(status) == lib.BARTER_OK:
+            with self._lock:
+                self._keep()
+        return status
+
+    def _keep(self) -> None:
+        """Puts what the library has given behind the chunks that wait. The lock is held, and nobody receives."""
         records = self._incoming
-        if not len(records):  # it is filled where a signal came between the library's return and the end of this
-            status = wait(partial(records.receive, self._handle, max_events), deadline)
-            if status == lib.BARTER_HANDLE_CLOSED and not self._closed:
-                status = lib.BARTER_CLOSED  # at exit the library ends all streams
-            if status == lib.BARTER_CLOSED:
-                self._ended = True
-            if check(status) != lib.BARTER_OK:
-                return status
         chunk: Batch[EventT] = Batch(records, 0, len(records), self._instruments, self.sub_kind)
         empty = Records()
-        with self._lock:
-            self._chunks, self._incoming = [*self._chunks, chunk], empty
-        return int(lib.BARTER_OK)
+        self._chunks, self._incoming = [*self._chunks, chunk], empty
 
     def _open(self) -> None:
         """Decodes the first waiting chunk up to the first error that is to be raised, or raises that error.

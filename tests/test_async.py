@@ -40,7 +40,10 @@ from barter_cffi import (
     SubscriptionError,
     TradeEvent,
     init_dynamic_streams_async,
+    merge,
 )
+from barter_cffi._ffi import lib
+from barter_cffi.record import Records
 from barter_cffi.testing import Injector, LocalExchange, in_memory
 
 Loop: TypeAlias = tuple[Literal["asyncio", "trio"], dict[str, Any]]
@@ -308,6 +311,39 @@ def test_what_a_thread_leaves_over_wakes_a_task(memory: MakesStreams, run: Run) 
             await anyio.wait_all_tasks_blocked()
             injector.push_many(sent)
         assert sorted([*got, thread.result()], key=sent.index) == sent
+
+    run(main)
+
+
+@pytest.mark.parametrize("merged", [False, True], ids=["", "merged"])
+def test_what_ctrl_c_leaves_of_a_threads_read_wakes_a_task(
+    memory: MakesStreams, run: Run, monkeypatch: pytest.MonkeyPatch, merged: bool
+) -> None:
+    stream, injector = opened(memory)
+    source = merge(stream) if merged else stream
+    sent, receive = trade(btc(injector)), Records.receive
+
+    def interrupted_at_its_end(*arguments: Any) -> int:
+        status = receive(*arguments)
+        if status == lib.BARTER_OK:
+            monkeypatch.undo()
+            raise KeyboardInterrupt
+        return status
+
+    async def main() -> None:
+        got: list[Any] = []
+
+        async def read() -> None:
+            got.append(await source.recv_async())
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(read)
+            await anyio.wait_all_tasks_blocked()
+            monkeypatch.setattr(Records, "receive", interrupted_at_its_end)
+            injector.push(sent)
+            with pytest.raises(KeyboardInterrupt):
+                stream.recv(BOUND_S)
+        assert got == [sent]
 
     run(main)
 
