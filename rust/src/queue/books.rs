@@ -29,12 +29,20 @@ impl BookKey {
     }
 }
 
+/// Whether an error says that its instrument's book misses an update.
+pub(super) fn breaks_a_book(error: &BarterEvent) -> bool {
+    // SAFETY: only called with records of errors, of which the notice was written.
+    let code = unsafe { error.payload.notice.code };
+    i32::from(code) == BARTER_ERROR_INVALID_SEQUENCE
+}
+
 /// Every book of a queue.
 #[derive(Default)]
 pub(super) struct Books(BTreeMap<BookKey, Book>);
 
 impl Books {
-    /// Takes in records, in their order, as far as they are events of books that are `wanted`.
+    /// Takes in records, in their order, as far as they concern books that are `wanted`: their events, and the notices
+    /// that make books stale.
     pub(super) fn fold(
         &mut self,
         records: &Records,
@@ -43,41 +51,30 @@ impl Books {
     ) {
         for event in &records.events[range] {
             let key = BookKey::of_record(event);
-            if event.kind == kind::BOOK && wanted(key) {
-                self.0.entry(key).or_default().apply(records, event);
-            }
-        }
-    }
-
-    /// Takes in records of maintained books: their events, and the notices that make books stale.
-    pub(super) fn maintain(&mut self, records: &Records, range: Range<usize>) {
-        for index in range {
-            let event = &records.events[index];
             match event.kind {
-                kind::BOOK => self.fold(records, index..index + 1, |_| true),
+                kind::BOOK if wanted(key) => {
+                    self.0.entry(key).or_default().apply(records, event);
+                }
                 kind::RECONNECTING => {
                     // SAFETY: the record is a notice.
                     let notice = unsafe { &event.payload.notice };
                     let touched = gap::instruments(records, notice);
-                    self.stale(event.exchange, |instrument| {
-                        touched.is_empty() || touched.contains(&instrument)
+                    self.stale(|book| {
+                        let is_touched = touched.is_empty() || touched.contains(&book.1);
+                        book.0 == key.0 && is_touched && wanted(book)
                     });
                 }
-                kind::ERROR => {
-                    // SAFETY: the record is a notice.
-                    let code = unsafe { event.payload.notice.code };
-                    if i32::from(code) == BARTER_ERROR_INVALID_SEQUENCE {
-                        self.stale(event.exchange, |instrument| instrument == event.instrument);
-                    }
+                kind::ERROR if breaks_a_book(event) => {
+                    self.stale(|book| book == key && wanted(book));
                 }
                 _ => {}
             }
         }
     }
 
-    fn stale(&mut self, exchange: u16, touched: impl Fn(u32) -> bool) {
+    fn stale(&mut self, touched: impl Fn(BookKey) -> bool) {
         for (key, book) in &mut self.0 {
-            if key.0 == exchange && touched(key.1) {
+            if touched(*key) {
                 book.stale();
             }
         }

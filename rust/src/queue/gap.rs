@@ -19,7 +19,7 @@ pub(super) enum Why {
 }
 
 /// The losses at one end of a queue.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Gap {
     /// Of what left the queue unread, and what is told with it.
     notices: Vec<Notice>,

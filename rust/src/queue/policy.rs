@@ -4,8 +4,9 @@
 
 use super::{
     KeptBook, State,
-    books::BookKey,
+    books::{BookKey, breaks_a_book},
     gap::{self, Why},
+    state::notices,
 };
 use crate::{
     abi::constants::BARTER_ERROR_QUEUE_FULL,
@@ -57,6 +58,7 @@ impl State {
         self.append_or_lose(bytes_of(1, 0, notice.text_bytes()), None, |records| {
             push_notice(records, notice);
         });
+        self.tell_books_ahead(notice);
     }
 
     /// Appends a notice that is never dropped; merges it with an equal one right before it.
@@ -65,6 +67,11 @@ impl State {
         self.metrics.reconnects += u64::from(notice.kind == kind::RECONNECTING);
         self.metrics.silences += u64::from(notice.kind == kind::SILENT);
         self.maintains(|records| push_notice(records, notice));
+        self.place(notice);
+        self.tell_books_ahead(notice);
+    }
+
+    fn place(&mut self, notice: &Notice) {
         // An event that comes after a notice does not stand before it.
         self.places.clear();
         let bytes = bytes_of(1, 0, notice.text_bytes());
@@ -100,6 +107,18 @@ impl State {
         self.append(|records| push_notice(records, notice));
     }
 
+    /// Folds a notice or an error that was appended into the books of a gap, which are ahead of what waits.
+    fn tell_books_ahead(&mut self, notice: &Notice) {
+        let (front, back) = (&self.front, &self.back);
+        if self.version.is_none() && (front.has_books() || back.has_books()) {
+            self.folding.clear();
+            push_notice(&mut self.folding, notice);
+            self.books.fold(&self.folding, 0..1, |key| {
+                front.book(key).is_some() || back.book(key).is_some()
+            });
+        }
+    }
+
     /// Folds a record into the books, where they are maintained.
     fn maintains(&mut self, push: impl FnOnce(&mut Records)) -> bool {
         let Some(version) = &mut self.version else {
@@ -108,7 +127,7 @@ impl State {
         *version += 1;
         self.folding.clear();
         push(&mut self.folding);
-        self.books.maintain(&self.folding, 0..1);
+        self.books.fold(&self.folding, 0..1, |_| true);
         true
     }
 
@@ -186,7 +205,12 @@ impl State {
         let Some(record) = lost.events.first().copied() else {
             return;
         };
-        if record.kind == kind::BOOK && self.options.policy != QueuePolicy::Close {
+        let of_book = match record.kind {
+            kind::BOOK => true,
+            kind::ERROR => breaks_a_book(&record),
+            _ => false,
+        };
+        if of_book && self.options.policy != QueuePolicy::Close {
             let key = BookKey::of_record(&record);
             self.lose_books(BTreeSet::from([key]), why);
             self.books.fold(&lost, 0..1, |_| true);
@@ -243,6 +267,9 @@ impl State {
         let open = 0..self.open.events.len();
         self.books
             .fold(&self.open, open, |key| books.contains(&key));
+        let told = notices(self.back.clone());
+        let all = 0..told.events.len();
+        self.books.fold(&told, all, |key| books.contains(&key));
         let behind = self.options.policy == QueuePolicy::DropNewest;
         let gap = if behind {
             &mut self.back

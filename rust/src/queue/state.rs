@@ -14,7 +14,7 @@ use crate::{
     pump::Source,
 };
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{BTreeSet, HashMap, VecDeque},
     mem,
     ops::Range,
     sync::{
@@ -282,27 +282,28 @@ impl State {
     pub(super) fn maintain(&mut self) {
         self.seal();
         let behind = mem::take(&mut self.back);
+        // A book of a gap is ahead of what waits for it.
+        let ahead: BTreeSet<_> = self.front.books().chain(behind.books()).collect();
+        let behind = notices(behind);
         for _ in 0..self.chunks.len() {
             let Some(waiting) = self.remove_oldest() else {
                 break;
             };
+            self.books.fold(&waiting.chunk, waiting.unread(), |key| {
+                !ahead.contains(&key)
+            });
             let mut kept = Records::default();
             for index in waiting.unread() {
-                let event = &waiting.chunk.events[index];
-                let key = BookKey::of_record(event);
-                // A book of a gap is ahead of what waits for it.
-                let folded = self.front.book(key).is_some() || behind.book(key).is_some();
-                if event.kind != kind::BOOK {
+                if waiting.chunk.events[index].kind != kind::BOOK {
                     kept.copy_from(&waiting.chunk, index);
-                }
-                if event.kind != kind::BOOK || !folded {
-                    self.books.maintain(&waiting.chunk, index..index + 1);
                 }
             }
             self.insert(self.chunks.len(), Waiting::new(kept, waiting.arrival));
         }
         self.front.forget_books();
-        self.insert(self.chunks.len(), Waiting::new(notices(behind), 0));
+        let told = 0..behind.events.len();
+        self.books.fold(&behind, told, |key| !ahead.contains(&key));
+        self.insert(self.chunks.len(), Waiting::new(behind, 0));
         // Notices are few and may go unread, which must not keep the books from going on.
         self.options.policy = QueuePolicy::DropOldest;
         self.version = Some(1);
@@ -456,7 +457,8 @@ impl State {
     }
 }
 
-fn notices(gap: Gap) -> Records {
+/// The notices of a gap.
+pub(super) fn notices(gap: Gap) -> Records {
     let mut told = Records::default();
     for notice in gap.told() {
         push_notice(&mut told, &notice);

@@ -559,3 +559,52 @@ fn a_book_that_misses_something_keeps_no_best_bid_and_ask_of_its_instrument_out(
         ["dropped 1", "book 0 at 1 of 1 recovered", "0: 7", "0: 7"]
     );
 }
+
+#[test]
+fn a_maintained_book_that_missed_something_before_it_was_selected_is_live_as_the_newest_says() {
+    let mut broken = reconnecting();
+    broken.exchange = Some(ExchangeId::BinanceSpot);
+    let mut gap = error("gap");
+    gap.exchange = Some(ExchangeId::BinanceSpot);
+    gap.code = crate::abi::constants::BARTER_ERROR_INVALID_SEQUENCE as u16;
+    gap.instrument = 0;
+    let snapshot = |sequence| book(0, sequence, true, &[(1, 1)]);
+    let update = |sequence| book(0, sequence, false, &[(2, 1)]);
+    type Push<'a> = &'a dyn Fn(&mut State);
+    let (reconnect, error): (Push, Push) =
+        (&|state| state.notice(&broken), &|state| state.error(&gap));
+    for policy in [
+        QueuePolicy::DropOldest,
+        QueuePolicy::DropNewest,
+        QueuePolicy::Conflate,
+    ] {
+        for (breaks, name) in [(reconnect, "reconnecting"), (error, "error")] {
+            // Whether it broke when the book missed something already, or when it waited whole.
+            for missing in [1, 3, 4, 5, 9] {
+                let queue = queue_of(policy, 4);
+                queue.push(|state| {
+                    state.event(&snapshot(1));
+                    (0..missing).for_each(|n| state.event(&update(2 + n)));
+                    breaks(state);
+                });
+                let others = |state: &mut State| (0..4).for_each(|n| state.event(&trade(n)));
+                let live = |queue: &Queue| {
+                    queue.maintain();
+                    queue.book(0, Book::live)
+                };
+                let what = format!("{policy:?}, {name} after {missing}");
+                queue.push(others);
+                queue.push(|state| state.event(&update(2 + missing)));
+                assert_eq!(live(&queue), Some(false), "{what}");
+                let queue = queue_of(policy, 4);
+                queue.push(|state| {
+                    state.event(&snapshot(1));
+                    (0..missing).for_each(|n| state.event(&update(2 + n)));
+                    breaks(state);
+                    state.event(&snapshot(20));
+                });
+                assert_eq!(live(&queue), Some(true), "{what}, then a snapshot");
+            }
+        }
+    }
+}
