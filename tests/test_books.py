@@ -23,6 +23,7 @@ from barter_cffi import (
     QueueOptions,
     Reconnected,
     Reconnecting,
+    ReconnectPolicy,
     RecvTimeoutError,
     StreamClosedError,
     StreamOptions,
@@ -254,6 +255,24 @@ def test_a_maintained_book_is_syncing_after_a_gap_for_as_long_as_there_is_no_sna
         quiet.emit(name, "l2", market)
         gap = books.notices.recv(5)
         assert isinstance(gap, DataError) and gap.variant == "invalid_sequence"
+        assert books[instrument].state == "syncing"
+
+
+def test_a_maintained_book_whose_connection_is_given_up_is_syncing(quiet: LocalExchange) -> None:
+    [(market, of)] = served(quiet, "bybit_spot")[:1]
+    never = replace(options(quiet), reconnect=ReconnectPolicy(max_attempts=0))
+    with init_dynamic_streams([[to("bybit_spot", of, "l2")]], never) as streams:
+        [instrument] = streams.instruments
+        quiet.wait_subscribed("bybit_spot", "l2", market)
+        books = streams.select_all_books(errors="yield")
+        assert books is not None
+        quiet.emit("bybit_spot", "l2", market)
+        eventually(lambda: books[instrument].state == "live")
+        quiet.drop("bybit_spot")
+        broken, error = books.notices.recv(5), books.notices.recv(5)
+        assert isinstance(broken, Reconnecting) and broken.instruments == (instrument,)
+        assert isinstance(error, DataError) and "given up" in str(error)
+        assert books.notices.recv(5) is None
         assert books[instrument].state == "syncing"
 
 

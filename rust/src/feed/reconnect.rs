@@ -132,6 +132,7 @@ impl<E> Carrier<E> {
         F: Future<Output = Result<L, FeedError>>,
     {
         loop {
+            let broke = opened.is_ok();
             let (title, reason, asked_to_wait) = match opened {
                 Ok(connection) => {
                     let since = Instant::now();
@@ -145,26 +146,31 @@ impl<E> Carrier<E> {
             let (kind, markets) = (self.plan.kind.name(), names_of(&self.plan));
             let Some(delay) = self.backoff.next((self.draw)()) else {
                 tracing::error!(exchange, kind, markets, reason, "given up: {title}");
+                // What was known of its instruments is stale from here on; of a failed attempt that was told.
+                if broke {
+                    self.reconnecting(reason.clone())?;
+                }
                 return self.outlet.item(Err(self.given_up(&reason))).await;
             };
             let delay = delay.max(asked_to_wait.unwrap_or_default());
             let next_attempt_s = delay.as_secs_f64();
             tracing::warn!(exchange, kind, markets, reason, next_attempt_s, "{title}");
-            let last_event = self.history.last_event;
-            self.outlet.reconnecting(ReconnectingNote {
-                reason,
-                last_event_ns: last_event.and_then(|at| at.timestamp_nanos_opt()),
-                instruments: self
-                    .plan
-                    .instruments
-                    .iter()
-                    .map(|market| number(market.key))
-                    .collect(),
-            })?;
+            self.reconnecting(reason)?;
             tokio::time::sleep(delay).await;
             self.history.attempts = self.history.attempts.saturating_add(1);
             opened = open().await;
         }
+    }
+
+    /// Says that the connection broke, or could not be opened again.
+    fn reconnecting(&self, reason: String) -> Result<(), OutletClosed> {
+        let last_event = self.history.last_event;
+        let instruments = self.plan.instruments.iter();
+        self.outlet.reconnecting(ReconnectingNote {
+            reason,
+            last_event_ns: last_event.and_then(|at| at.timestamp_nanos_opt()),
+            instruments: instruments.map(|market| number(market.key)).collect(),
+        })
     }
 
     fn given_up(&self, reason: &str) -> DataError {

@@ -158,6 +158,7 @@ async fn a_server_that_asks_to_be_left_alone_for_longer_than_the_delay_is() {
     let (carried, ()) = tokio::join!(carrier.retry(busy.clone(), again), async {
         assert_eq!(items.error().await, format!("SocketError: {busy}"));
         assert_eq!(items.reconnecting().await.reason, busy.to_string());
+        assert_eq!(items.reconnecting().await.reason, "kicked");
         assert!(items.error().await.contains("given up after 1 attempts"));
     });
     assert_eq!(carried, Ok(()));
@@ -188,11 +189,19 @@ async fn one_connection_of_two_that_gives_up_leaves_the_other_in_the_stream() {
     let second = tokio::spawn(connect().await.unwrap());
     drop(outlet);
     first.await;
-    let mut after_the_error = None;
+    let (mut broken, mut after_the_error) = (false, None);
     while after_the_error != Some(3) {
         match items.next().await {
+            Item::Reconnecting(note) => {
+                assert_eq!(note.instruments, [super::FIRST_INDEX as u32]);
+                broken = true;
+            }
             Item::Error(error) => {
                 let text = error.to_string();
+                assert!(
+                    broken,
+                    "whatever is known of its instruments is told to be stale first"
+                );
                 assert!(text.contains("given up after 0 attempts"), "{text}");
                 assert!(text.ends_with("1001: maintenance"), "{text}");
                 assert_eq!(after_the_error.replace(0), None, "it is told once");
