@@ -11,6 +11,9 @@ use url::Url;
 /// The longest body that is read.
 const BODY_BYTES_MAX: usize = 16 << 20;
 
+/// The longest time to be left alone that is believed; the longest ban that Binance documents.
+const RETRY_AFTER_MAX: Duration = Duration::from_secs(3 * 24 * 3_600);
+
 /// Some exchanges answer nobody who does not say who it is.
 const OUR_NAME: &str = concat!("barter_cffi/", env!("CARGO_PKG_VERSION"));
 
@@ -87,8 +90,27 @@ pub(crate) async fn get(client: &Client, address: Url) -> Result<Answer, String>
     })
 }
 
-/// How long an answer asks to be left alone, where it says so in seconds.
+/// How long an answer asks to be left alone, where it says so in seconds; no longer than is believed.
 pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?;
-    seconds.trim().parse().ok().map(Duration::from_secs)
+    let wait = seconds.trim().parse().ok().map(Duration::from_secs)?;
+    Some(wait.min(RETRY_AFTER_MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_answer_asks_to_be_left_alone_for_longer_than_is_believed() {
+        let asked = |seconds: &'static str| {
+            let value = seconds.parse().unwrap();
+            retry_after(&HeaderMap::from_iter([(RETRY_AFTER, value)])).map(|wait| wait.as_secs())
+        };
+        assert_eq!(asked("17"), Some(17));
+        assert_eq!(asked(" 259200 "), Some(259_200));
+        assert_eq!(asked("259201"), Some(259_200));
+        assert_eq!(asked("18446744073709551615"), Some(259_200));
+        assert_eq!(asked("Thu, 26 Nov 2026 00:00:00 GMT"), None);
+    }
 }

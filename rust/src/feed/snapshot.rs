@@ -32,8 +32,6 @@ const AT_ONCE: usize = 4;
 const SNAPSHOTS_MAX: u32 = 8;
 /// Failures in a row to get one snapshot before it is given up.
 const FAILURES_MAX: u32 = 8;
-/// The longest wait that an exchange's `Retry-After` is believed; the longest ban that Binance documents.
-const RETRY_AFTER_MAX: Duration = Duration::from_secs(3 * 24 * 3_600);
 /// How much of an answer that is no snapshot is quoted.
 const QUOTED_CHARS: usize = 200;
 
@@ -186,7 +184,6 @@ impl Fetcher {
         } = http::get(client, self.address_of(market)).await?;
         let text = String::from_utf8_lossy(&body);
         if !(200..300).contains(&status) {
-            let retry_after = retry_after.map(|wait| wait.min(RETRY_AFTER_MAX));
             let meaning = rest_status_meaning(status);
             let mut reason = format!("HTTP {status}, {meaning}: {}", quoted(&text));
             if let Some(wait) = retry_after {
