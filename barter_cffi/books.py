@@ -177,9 +177,14 @@ class Books(Mapping[Instrument, Book]):
         self._seen = 0
 
     def __getitem__(self, instrument: Instrument) -> Book:
-        if instrument.index not in self._indices():
+        # Another set gives the same index to another market.
+        if (
+            not isinstance(instrument, Instrument)
+            or instrument.index not in self._indices()
+            or self._known(instrument.index) != instrument
+        ):
             raise KeyError(instrument)
-        return Book(self, self._known(instrument.index))
+        return Book(self, instrument)
 
     def __iter__(self) -> Iterator[Instrument]:
         return map(self._known, self._indices())

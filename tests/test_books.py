@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from decimal import Decimal
 
+import numpy
 import pytest
 from harness import EXCHANGE, InThread, btc, eventually
 from local_exchange_compare import BOOKS, exchange_id, options, served, server_book, sides, to
@@ -44,7 +45,6 @@ def _remove(instrument: Instrument, sequence: int, bid: float) -> BookUpdateEven
 
 
 def test_a_book_is_read_by_its_top_its_depth_its_prices_and_arrays() -> None:
-    numpy = pytest.importorskip("numpy")
     streams, injector = in_memory([(EXCHANGE, "l2")])
     instrument = btc(injector)
     injector.push(_snapshot(instrument, 7, 99.5, 99, 98))
@@ -72,8 +72,21 @@ def test_a_book_is_read_by_its_top_its_depth_its_prices_and_arrays() -> None:
         books[injector.instrument(EXCHANGE, "eth", "usdt", "perpetual")]
 
 
+def test_the_instrument_of_another_set_has_no_book_though_its_index_is_the_same() -> None:
+    sets = [in_memory([(EXCHANGE, "l2")]) for _ in range(3)]
+    (streams, injector), (_, other), (_, third) = sets
+    injector.push(_snapshot(btc(injector), 7, 99.5))
+    books = streams.select_books(EXCHANGE)
+    assert books is not None
+    eth = other.instrument(EXCHANGE, "eth", "usdt", "perpetual")
+    assert eth.index == btc(injector).index
+    assert eth not in books and "btc" not in books
+    with pytest.raises(KeyError, match="eth"):
+        books[eth]
+    assert books[btc(third)].best_bid == Level.of("99.5", "2"), "an equal instrument is as good"
+
+
 def test_a_book_with_one_side_or_none_says_so_by_none() -> None:
-    pytest.importorskip("numpy")
     streams, injector = in_memory([(EXCHANGE, "l2")])
     instrument = btc(injector)
     injector.push(BookSnapshotEvent(1, None, Levels(), Levels(), instrument, 1, 1))
