@@ -8,6 +8,7 @@ Loaded when the first coroutine of the package runs, because it imports anyio.
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -24,6 +25,7 @@ class Readiness:
 
     def __init__(self) -> None:
         self._fd: int | None = None
+        self._lock = threading.Lock()
         self._places: dict[Any, _Place] = {}
 
     async def wait(self, look: Callable[[object], int], open_fd: Callable[[], int], deadline: int | None) -> int:
@@ -63,8 +65,7 @@ class Readiness:
 
     async def _watch(self, place: _Place, look: Callable[[object], int], open_fd: Callable[[], int]) -> int:
         """Looks whenever the descriptor is readable or `wake` was called. Called by the one that has the place."""
-        if self._fd is None:
-            self._fd = open_fd()
+        fd = self._opened(open_fd)
         try:
             while True:
                 with anyio.CancelScope() as place.watching:
@@ -72,9 +73,15 @@ class Readiness:
                     status = look(place)
                     if status != lib.BARTER_TIMEOUT:
                         return status
-                    await anyio.wait_readable(self._fd)
+                    await anyio.wait_readable(fd)
         finally:
             place.watching = None
+
+    def _opened(self, open_fd: Callable[[], int]) -> int:
+        with self._lock:  # the loops of several threads may be here
+            if self._fd is None:
+                self._fd = open_fd()
+            return self._fd
 
     def __del__(self) -> None:
         if self._fd is not None:

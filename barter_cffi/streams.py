@@ -91,8 +91,9 @@ async def init_dynamic_streams_async(
     try:
         _start(batches, options, handle)
         open_fd = partial(ready_fd, lib.barter_streams_ready_fd, handle[0])
-        status = await aio.Readiness().wait(lambda _: lib.barter_streams_wait(handle[0], 0), open_fd, deadline)
-        return _opened(handle[0], status, timeout)
+        await aio.Readiness().wait(lambda _: lib.barter_streams_wait(handle[0], 0), open_fd, deadline)
+        # Once more: the thread's last message may be from before connections opened, or of another task's call.
+        return _opened(handle[0], lib.barter_streams_wait(handle[0], 0), timeout)
     except BaseException:
         lib.barter_streams_free(handle[0])
         raise

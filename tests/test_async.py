@@ -8,6 +8,7 @@ import gc
 import os
 import random
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -39,10 +40,12 @@ from barter_cffi import (
     StreamOptions,
     SubscriptionError,
     TradeEvent,
+    aio,
     init_dynamic_streams_async,
     merge,
 )
 from barter_cffi._ffi import lib
+from barter_cffi._wait import deadline_after
 from barter_cffi.record import Records
 from barter_cffi.testing import Injector, LocalExchange, in_memory
 
@@ -498,6 +501,26 @@ def test_the_descriptor_of_a_stream_that_is_closed_while_a_task_waits_is_closed_
     run(main)
 
 
+def test_event_loops_that_begin_to_wait_together_open_one_descriptor() -> None:
+    readable, writable = os.pipe()
+    readiness, both, opened = aio.Readiness(), threading.Barrier(2), list[int]()
+
+    def open_fd() -> int:
+        opened.append(os.dup(readable))
+        with suppress(threading.BrokenBarrierError):
+            both.wait(0.2)  # the other one would come here meanwhile
+        return opened[-1]
+
+    async def wait() -> int:
+        return await readiness.wait(lambda _: int(lib.BARTER_TIMEOUT), open_fd, deadline_after(0.5))
+
+    readers = [InThread(lambda: anyio.run(wait)) for _ in range(2)]
+    assert [reader.result() for reader in readers] == [lib.BARTER_TIMEOUT] * 2
+    assert len(opened) == 1
+    os.close(readable)
+    os.close(writable)
+
+
 # Cancellations and time-outs lose nothing
 
 
@@ -814,6 +837,26 @@ def test_opening_lets_others_run_times_out_is_cancelled_and_leaves_nothing_open(
             await main()
 
         run(both)
+
+
+def test_an_opening_that_times_out_names_what_is_not_open_and_nothing_else(
+    local_exchange: LocalExchange, run: Run
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        address = f"ws://127.0.0.1:{deaf.getsockname()[1]}"
+        options = StreamOptions(endpoints={**local_exchange.endpoints, "kraken": address, "coinbase": address})
+
+        async def late(named: str, timeout: float, *others: str) -> None:
+            with pytest.raises(InitTimeoutError) as raised:
+                await init_dynamic_streams_async([f"{named}:btc/usd:trades", *others], options, timeout=timeout)
+            assert [name for name in ("binance_spot", "coinbase", "kraken") if name in str(raised.value)] == [named]
+
+        async def main() -> None:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(late, "kraken", 1.0, "binance_spot:btc/usdt:trades")
+                tasks.start_soon(late, "coinbase", 1.2)
+
+        run(main)
 
 
 def test_a_fork_cannot_await() -> None:
