@@ -2,7 +2,12 @@
 //! added; an unknown one is an error that names its path.
 
 use crate::{
-    feed::{exchange, proxy::ProxyRule, trust::Trust},
+    feed::{
+        error::shown,
+        exchange,
+        proxy::{ProxyRule, destination},
+        trust::Trust,
+    },
     status::{Error, Result, Status},
     subscription::SubKind,
 };
@@ -610,20 +615,21 @@ fn path_of(exchange: ExchangeId, (kind, path): (String, String)) -> Result<(SubK
     Ok((kind, path))
 }
 
+/// An address that can be connected to; the error has none of its credentials.
 fn address_of(exchange: &str, key: &str, address: &str, schemes: [&str; 2]) -> Result<Url> {
-    let error = |reason: String| {
-        Error::new(
-            Status::InvalidOption,
-            format!("options.endpoints.{exchange}.{key}: {address:?} {reason}"),
-        )
-    };
-    let url = Url::parse(address).map_err(|e| error(format!("is not an address: {e}")))?;
-    if !schemes.contains(&url.scheme()) || url.host().is_none() {
-        return Err(error(format!(
-            "must begin with {}:// or {}:// and name a host",
-            schemes[0], schemes[1]
-        )));
+    let error = |reason: String| refused(&format!("endpoints.{exchange}.{key}"), reason);
+    let [plain, secure] = schemes;
+    let form = format!("it must begin with {plain}:// or {secure}:// and name a host");
+    let url = Url::parse(address)
+        .map_err(|reason| error(format!("this is not an address, {form}: {reason}")))?;
+    // Without a host whatever follows the first colon is the path, credentials too.
+    if !url.has_host() {
+        return Err(error(form));
     }
+    if !schemes.contains(&url.scheme()) {
+        return Err(error(format!("{:?}: {form}", shown(&url))));
+    }
+    destination(plain, &url).map_err(|reason| error(format!("{:?}: {reason}", shown(&url))))?;
     Ok(url)
 }
 
@@ -662,6 +668,47 @@ mod tests {
         assert_eq!(kraken.websocket.as_ref().unwrap().as_str(), "ws://h:1/p");
         let binance = &endpoints[&ExchangeId::BinanceSpot];
         assert_eq!((&binance.websocket, binance.rest.is_some()), (&None, true));
+    }
+
+    #[test]
+    fn an_address_that_cannot_be_connected_to_is_refused_without_its_credentials() {
+        for (key, address, words) in [
+            (
+                "websocket",
+                "ws://aladdin:sesame@{host}:1/",
+                "\"ws://{host}:1/\": \"{host}\" is no name of a host",
+            ),
+            (
+                "rest",
+                "https://aladdin:sesame@ho`st/?key=sesame",
+                "\"https://ho`st/\": \"ho`st\" is no name of a host",
+            ),
+            (
+                "websocket",
+                "http://aladdin:sesame@h/",
+                "\"http://h/\": it must begin with ws:// or wss:// and name a host",
+            ),
+            (
+                "rest",
+                "aladdin:sesame@h:1",
+                "it must begin with http:// or https:// and name a host",
+            ),
+            (
+                "websocket",
+                "wss://aladdin:sesame@h:port",
+                "this is not an address, it must begin with ws:// or wss:// and name a host: invalid port",
+            ),
+        ] {
+            let endpoints = serde_json::json!({"endpoints": {"kraken": {key: address}}});
+            let error = options(&endpoints.to_string()).unwrap_err();
+            assert_eq!(error.status, Status::InvalidOption, "{address}");
+            let message = &error.message;
+            let begins = format!("options.endpoints.kraken.{key}: {words}");
+            assert!(message.starts_with(&begins), "{message}");
+            for secret in ["aladdin", "sesame"] {
+                assert!(!message.contains(secret), "{message}");
+            }
+        }
     }
 
     #[test]

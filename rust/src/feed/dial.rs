@@ -40,7 +40,7 @@ async fn dial_by<C>(connector: C, address: &Url, proxy: Option<&Proxy>) -> Resul
 where
     C: Service<Uri, Response = TokioIo<TcpStream>, Error: Error + 'static>,
 {
-    let to = destination("http", address);
+    let to = destination("http", address)?;
     let Some(proxy) = proxy else {
         let connected = connector.oneshot(to).await;
         return connected

@@ -13,7 +13,7 @@
 mod backoff;
 mod connect;
 mod dial;
-mod error;
+pub(crate) mod error;
 pub mod exchange;
 mod frames;
 mod handshake;

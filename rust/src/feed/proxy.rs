@@ -53,7 +53,7 @@ impl ProxyRule {
                     "wss" | "https" => "https",
                     _ => "http",
                 };
-                let intercept = matcher.intercept(&destination(scheme, address));
+                let intercept = matcher.intercept(&destination(scheme, address)?);
                 intercept.map(Proxy::new).transpose().map_err(|reason| {
                     format!("the proxy of the environment cannot be used: {reason}")
                 })
@@ -62,12 +62,13 @@ impl ProxyRule {
     }
 }
 
-/// Host and port of an address, as connectors take them.
-pub(crate) fn destination(scheme: &str, address: &Url) -> Uri {
+/// Host and port of an address, as connectors take them; an error where its host is one that they do not.
+pub(crate) fn destination(scheme: &str, address: &Url) -> Result<Uri, String> {
     let host = address.host_str().unwrap_or_default();
     let port = address.port_or_known_default().unwrap_or_default();
     let uri = format!("{scheme}://{host}:{port}/");
-    uri.parse().expect("host and port are those of an address")
+    uri.parse()
+        .map_err(|_| format!("{host:?} is no name of a host"))
 }
 
 /// A proxy and the credentials for it.
