@@ -161,9 +161,16 @@ impl Log {
 
     fn event(&self, event: &Event<'_>) {
         let place = event.metadata().callsite();
-        if !self.ring.lock().admits(&place, Instant::now()) {
+        let mut ring = self.ring.lock();
+        let settled = !ring.has_suppressed();
+        if !ring.admits(&place, Instant::now()) {
+            // A reader that waits for ever now has something to look for; one that looks already is left to it.
+            if settled {
+                self.changed.notify_one();
+            }
             return;
         }
+        drop(ring);
         // Written without the lock: what is said may take a while to say.
         if let Some(record) = Record::of(event) {
             self.ring.lock().say(place, record);
@@ -308,5 +315,30 @@ mod tests {
             log.set_level(None, Some(Level::Info)).unwrap();
         }
         assert_eq!(reader.join().unwrap(), Said::Nothing);
+    }
+
+    #[test]
+    fn a_reader_that_waits_is_woken_by_what_is_suppressed_and_told_though_nothing_more_is_said() {
+        let log = Arc::<Log>::default();
+        log.set_level(None, Some(Level::Info)).unwrap();
+        let dispatch = Dispatch::new(Subscription(log.clone()));
+        let speak = || info!(target: "barter_cffi", "again");
+        let said = || log.read(Some(Instant::now()), usize::MAX);
+        tracing::dispatcher::with_default(&dispatch, || {
+            (0..ring::BURST as usize).for_each(|_| speak());
+        });
+        assert!(matches!(said(), Said::Lines(_)));
+        // As a reader does, who lets nobody speak until it waits.
+        let mut ring = log.ring.lock();
+        let speaker =
+            std::thread::spawn(move || tracing::dispatcher::with_default(&dispatch, speak));
+        let far = Instant::now() + Duration::from_secs(5);
+        assert!(!log.changed.wait_until(&mut ring, far).timed_out());
+        drop(ring);
+        speaker.join().unwrap();
+        let Said::Lines(lines) = log.read(Some(far), usize::MAX) else {
+            panic!("expected to be told");
+        };
+        assert!(lines.contains("1 more times: again"), "{lines}");
     }
 }
