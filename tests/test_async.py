@@ -13,6 +13,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
 from contextlib import ExitStack, suppress
@@ -269,6 +270,53 @@ def test_many_tasks_share_a_stream_and_each_gets_its_own(memory: MakesStreams, r
         numbers = [item.time_exchange_ns for item in mine]
         assert numbers == sorted(numbers)
     assert sorted([item for mine in got for item in mine], key=lambda item: item.time_exchange_ns) == sent
+
+
+def test_one_task_of_a_loop_waits_for_a_stream_however_many_read_it(
+    memory: MakesStreams, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (first, first_injector), (second, second_injector) = sources = [opened(memory) for _ in range(2)]
+    injectors = (first_injector, second_injector)
+    readers, loops, started = 20, 2, SimpleQueue[bool]()
+    watching: Counter[tuple[int, int]] = Counter()
+    most: Counter[tuple[int, int]] = Counter()
+    got: SimpleQueue[Any] = SimpleQueue()
+    wait_readable = anyio.wait_readable
+
+    async def counted(fd: int) -> None:
+        place = threading.get_ident(), fd
+        watching[place] += 1
+        most[place] = max(most[place], watching[place])
+        try:
+            await wait_readable(fd)
+        finally:
+            watching[place] -= 1
+
+    async def read(stream: Stream) -> None:
+        started.put(True)
+        async for item in stream:
+            got.put(item)
+
+    async def main() -> None:
+        async with anyio.create_task_group() as tasks:
+            for stream in (first, second) * readers:
+                tasks.start_soon(read, stream)
+
+    monkeypatch.setattr(anyio, "wait_readable", counted)
+    threads = [InThread(lambda: run(main)) for _ in range(loops)]
+    eventually(lambda: started.qsize() == loops * len(sources) * readers and watching.total() == loops * len(sources))
+    sent = [trades(btc(injector), 200) for injector in injectors]
+    for number in range(200):
+        for injector, items in zip(injectors, sent, strict=True):
+            injector.push(items[number])
+        if number % 10 == 0:
+            eventually(lambda number=number: got.qsize() == 2 * (number + 1))  # type: ignore[misc]
+    for injector in injectors:
+        injector.close(EXCHANGE, "trades")
+    for thread in threads:
+        thread.result()
+    assert got.qsize() == 400
+    assert list(most.values()) == [1] * (loops * len(sources))
 
 
 def test_a_cancelled_watcher_passes_its_place_on(memory: MakesStreams, run: Run) -> None:
@@ -715,6 +763,8 @@ def test_tasks_of_asyncio_that_are_cancelled_in_every_place_pass_it_on(memory: M
 
 # Ctrl-C
 
+INTERRUPT_S = 0.1  # it is answered within
+INTERRUPT_MARGIN_S = 0.1  # and another process on a busy machine adds
 IDLE = "async for _ in stream: pass"
 FLOODED = "\n    ".join(
     [
@@ -758,7 +808,7 @@ except KeyboardInterrupt:
         running.send_signal(signal.SIGINT)
         sent = time.monotonic()
         assert running.stdout.readline() == "interrupted\n"
-        assert time.monotonic() - sent < 2.0
+        assert time.monotonic() - sent < INTERRUPT_S + INTERRUPT_MARGIN_S
         assert running.wait(BOUND_S) == 0
     finally:
         running.kill()

@@ -9,7 +9,7 @@ from decimal import Decimal
 
 import numpy
 import pytest
-from harness import EXCHANGE, InThread, btc, eventually
+from harness import BOUND_S, EXCHANGE, InThread, btc, eventually, interrupted_after
 from local_exchange_compare import BOOKS, exchange_id, options, served, server_book, sides, to
 
 from barter_cffi import (
@@ -161,6 +161,17 @@ def test_close_ends_a_wait_and_leaving_the_set_closes_its_books() -> None:
     assert ended.result() == "closed"
     with pytest.raises(StreamClosedError):
         injector.push(_snapshot(btc(injector), 1, 1))
+
+
+def test_ctrl_c_ends_a_wait_for_books_and_the_next_goes_on() -> None:
+    streams, injector = in_memory([(EXCHANGE, "l2")])
+    books = streams.select_books(EXCHANGE)
+    assert books is not None
+    seen = books.wait(1)
+    with interrupted_after(0.07):
+        books.wait(seen=seen)
+    injector.push(_snapshot(btc(injector), 1, 1))
+    assert books.wait(BOUND_S, seen=seen) != seen
 
 
 def test_books_are_read_whole_by_other_threads_while_they_change() -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 import socket
 import threading
 import time
@@ -14,6 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final, cast, get_args
 
 import pytest
+from harness import interrupted_after
 
 import barter_cffi
 from barter_cffi import (
@@ -271,14 +270,8 @@ def test_an_exchange_that_does_not_answer_is_given_up_when_the_time_is_up() -> N
 
 
 def test_ctrl_c_ends_the_wait() -> None:
-    with mute() as address:
-        interrupt = threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT))
-        interrupt.start()
-        began = time.monotonic()
-        with pytest.raises(KeyboardInterrupt):
-            markets("kraken", options=at(address))
-        assert time.monotonic() - began < BOUND_S
-        interrupt.join()
+    with mute() as address, interrupted_after(0.2):
+        markets("kraken", options=at(address))
 
 
 @pytest.mark.parametrize("timeout", [-1, float("nan"), 1e10])

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import pytest
-from harness import EXCHANGE, InThread, btc, eventually, one_of_each, trade, trades
+from harness import EXCHANGE, InThread, btc, eventually, one_of_each, trade, trades, waits_for_data
 
 from barter_cffi import (
     ArgumentError,
@@ -241,6 +242,24 @@ def test_a_reader_that_spins_gets_every_item_and_ctrl_c_and_timeouts_hold() -> N
         assert read.acquire(timeout=5)
     injector.close(EXCHANGE, "trades")
     assert reading.result() == [f"t{n}" for n in range(300)]
+
+
+def test_a_reader_that_spins_does_not_hold_up_other_threads_of_python() -> None:
+    """All of the time-out is spent spinning: who held the interpreter meanwhile would be past it before this thread
+    could push, and who slept would take no processor time."""
+    streams, injector = in_memory([(EXCHANGE, "trades")], StreamOptions(queue=QueueOptions(spin=1.0)))
+    stream = streams.select_trades(EXCHANGE)
+    assert stream is not None
+    sent = trade(btc(injector))
+    reading = InThread(lambda: stream.recv(1.0))
+    eventually(lambda: waits_for_data(stream))
+    assert reading.thread.ident is not None
+    clock = time.pthread_getcpuclockid(reading.thread.ident)
+    begun = time.clock_gettime(clock)
+    while reading.thread.is_alive() and time.clock_gettime(clock) - begun < 0.02:
+        time.sleep(0.001)
+    injector.push(sent)
+    assert reading.result() == sent
 
 
 @pytest.mark.parametrize("spin", [-1e-6, 1.5, float("nan")])

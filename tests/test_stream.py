@@ -5,19 +5,29 @@ from __future__ import annotations
 import contextlib
 import gc
 import math
-import os
 import signal
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 import pytest
 from conftest import MakesStreams
-from harness import BOUND_S, EXCHANGE, InThread, btc, eventually, one_of_each, trade, trades, waits_for_data
+from harness import (
+    BOUND_S,
+    EXCHANGE,
+    InThread,
+    btc,
+    eventually,
+    interrupted_after,
+    one_of_each,
+    trade,
+    trades,
+    waits_for_data,
+)
 
 import barter_cffi
 from barter_cffi import (
@@ -292,25 +302,19 @@ def test_when_the_one_that_waits_gives_up_another_takes_its_turn(opened: tuple[S
     assert long.result() == sent
 
 
-@contextlib.contextmanager
-def interrupted_after(seconds: float) -> Iterator[None]:
-    """Sends SIGINT to the process from another thread, and checks that it is answered within 100 ms."""
-    sent: list[float] = []
-
-    def send() -> None:
-        sent.append(time.monotonic())
-        os.kill(os.getpid(), signal.SIGINT)
-
-    timer = threading.Timer(seconds, send)
-    timer.start()
-    with pytest.raises(KeyboardInterrupt):
-        yield
-    answered = time.monotonic()
-    timer.join()
-    assert answered - sent[0] < 0.1
-
-
-@pytest.mark.parametrize("take", [lambda stream: stream.recv(), next, lambda stream: stream.recv_batch()])
+@pytest.mark.parametrize(
+    "take",
+    [
+        lambda stream: stream.recv(),
+        next,
+        lambda stream: stream.recv_batch(),
+        lambda stream: next(stream.batches()),
+        lambda stream: merge(stream).recv(),
+        lambda stream: next(merge(stream)),
+        lambda stream: merge(stream).recv_batch(),
+    ],
+    ids=["recv", "for", "recv_batch", "batches", "merged-recv", "merged-for", "merged-recv_batch"],
+)
 def test_ctrl_c_ends_a_wait_in_the_main_thread_and_the_stream_goes_on(
     opened: tuple[Stream, Injector], take: Callable[[Stream], Any]
 ) -> None:

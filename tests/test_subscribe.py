@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any, Literal
 
 import pytest
-from harness import InThread
+from harness import InThread, interrupted_after
 from local_exchange_compare import (
     BOUND_S,
     PAIRS,
@@ -280,6 +280,20 @@ def test_closing_the_set_ends_an_addition(exchange: LocalExchange) -> None:
     streams.close()
     thread.join(BOUND_S)
     assert [type(error) for error in raised] == [StreamClosedError]
+    gone(exchange, "okx", 0)
+    gone(exchange, "kraken", 0)
+
+
+def test_ctrl_c_ends_an_addition_and_leaves_nothing_of_it(exchange: LocalExchange) -> None:
+    exchange.set_fault("okx", Fault.MUTE)
+    with init_dynamic_streams([[KRAKEN]], options(exchange)) as streams:
+        with interrupted_after(0.3):
+            streams.subscribe([OKX])
+        gone(exchange, "okx", 0)
+        assert streams.available == [("kraken", SubKind.PUBLIC_TRADES)]
+        exchange.clear_faults("okx")
+        streams.subscribe([OKX], timeout=BOUND_S)
+        assert exchange.subscribers("okx", "trades", "BTC-USDT") == 1
     gone(exchange, "okx", 0)
     gone(exchange, "kraken", 0)
 
