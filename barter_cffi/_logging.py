@@ -70,11 +70,11 @@ class _Pull:
 
     @property
     def running(self) -> bool:
-        return self._thread is not None
+        return self._thread is not None and self._thread.is_alive()
 
     def start(self) -> None:
         with self._lock:
-            if self._thread is not None:
+            if self.running:
                 return
             import logging  # before `stop` is registered, so that it runs before logging's own end
 
@@ -82,8 +82,10 @@ class _Pull:
                 logging.getLogger(_ROOT).addHandler(logging.NullHandler())
             levels = _wanted()
             _set_levels(levels)
-            self._stopping.clear()
-            self._thread = threading.Thread(target=self._run, args=(levels,), name="barter-log", daemon=True)
+            # Each thread has its own: one that is still ending does not go on beside the next.
+            self._stopping = threading.Event()
+            arguments = (levels, self._stopping)
+            self._thread = threading.Thread(target=self._run, args=arguments, name="barter-log", daemon=True)
             self._thread.start()
             atexit.unregister(self.stop)
             atexit.register(self.stop)
@@ -98,18 +100,18 @@ class _Pull:
         if thread is not threading.current_thread():
             thread.join(_JOIN_TIMEOUT_S)
 
-    def _run(self, levels: dict[str, int]) -> None:
+    def _run(self, levels: dict[str, int], stop: threading.Event) -> None:
         buffer, length = ffi.new("char[]", _BUFFER_BYTES), ffi.new("size_t *")
         stopping = False
         while not stopping:
-            stopping = self._stopping.is_set()  # what was said before that is handed over still
+            stopping = stop.is_set()  # what was said before that is handed over still
             timeout_ns = 0 if stopping else _LEVELS_ARE_LOOKED_AT_EVERY_NS
             while check(lib.barter_log_read(timeout_ns, buffer, _BUFFER_BYTES, length)) == lib.BARTER_OK:
                 for line in bytes(ffi.buffer(buffer, length[0])).splitlines():
                     _hand_over(msgspec.json.decode(line))
                 timeout_ns = 0
             wanted = levels if stopping else _wanted()
-            if wanted != levels and not self._stopping.is_set():
+            if wanted != levels and not stop.is_set():
                 levels = wanted
                 _set_levels(levels)
 
@@ -161,14 +163,14 @@ def _hand_over(said: dict[str, Any]) -> None:
     values = ", ".join([f"{name}={value}" for name, value in fields.items()])
     message = f"{said['message']} ({values})" if values else said["message"]
     file, line = said["file"] or "", said["line"] or 0
-    record = logger.makeRecord(logger.name, level, file, line, message, (), None, extra={"fields": fields})
-    from_start_ms = record.relativeCreated - record.created * 1000
-    record.created = said["time_ns"] / 1e9
-    record.msecs = said["time_ns"] // 1_000_000 % 1000
-    record.relativeCreated = record.created * 1000 + from_start_ms
     try:
+        record = logger.makeRecord(logger.name, level, file, line, message, (), None, extra={"fields": fields})
+        from_start_ms = record.relativeCreated - record.created * 1000
+        record.created = said["time_ns"] / 1e9
+        record.msecs = said["time_ns"] // 1_000_000 % 1000
+        record.relativeCreated = record.created * 1000 + from_start_ms
         logger.handle(record)
-    except Exception:  # a filter's or handler's; the thread goes on, as a program does that logs
+    except Exception:  # a record factory's, filter's or handler's; the thread goes on, as a program does that logs
         if logging.raiseExceptions:
             sys.excepthook(*sys.exc_info())
 

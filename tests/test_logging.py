@@ -5,6 +5,7 @@ secret, and nothing of it is in the way of threads, forks, Ctrl-C and the end of
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -286,3 +287,44 @@ logging.getLogger("barter_cffi.feed.open").addFilter(fails)
     assert done.returncode == 0, done.stderr
     assert "of the filter" in done.stderr
     assert "a connection broke" in done.stderr
+
+
+def test_a_record_factory_that_clashes_does_not_end_the_log() -> None:
+    configured = """
+made = logging.getLogRecordFactory()
+def clashes(*arguments, **named):
+    record = made(*arguments, **named)
+    record.fields = {}
+    return record
+logging.setLogRecordFactory(clashes)
+logging.basicConfig(level="INFO")
+"""
+    then = "exchange.drop('kraken'); [stream.recv(5.0) for _ in range(50)]"
+    done = run_python(OPENS.format(configured=configured, then=then))
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "thread\n"
+    assert done.stderr.count("Attempt to overwrite 'fields' in LogRecord") > 1
+
+
+def test_logging_disabled_and_enabled_by_a_handler_leaves_one_thread(
+    hear: Callable[[int], Kept], quiet: LocalExchange
+) -> None:
+    class TurnsItOffAndOn(logging.Handler):
+        turned = False
+
+        def emit(self, record: logging.LogRecord) -> None:
+            if not self.turned:
+                self.turned = True
+                disable_logging()
+                enable_logging()
+
+    turns = TurnsItOffAndOn()
+    LOGGER.addHandler(turns)
+    try:
+        kept = hear(logging.INFO)
+        with init_dynamic_streams([f"{NAME}:btc/usdt:trades"], StreamOptions(endpoints=quiet.endpoints)):
+            eventually(lambda: turns.turned)
+            kept.first("connection opened")
+            eventually(lambda: [thread.name for thread in threading.enumerate()].count("barter-log") == 1)
+    finally:
+        LOGGER.removeHandler(turns)
