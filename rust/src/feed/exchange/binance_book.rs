@@ -261,8 +261,9 @@ impl<U: DepthUpdate> Book<U> {
                 if update.follows_snapshot(*last_update_id) {
                     return self.deliver(update);
                 }
-                // The snapshot is older than the updates, which is no fault of theirs.
-                self.resync(update, Vec::new())
+                // The snapshot proves older than the updates, and it was delivered: the book is not the exchange's.
+                let error = sequence_error(*last_update_id, &update);
+                self.resync(update, vec![error])
             }
             State::Live { last_id } if update.last_id() <= *last_id => Outcome::default(),
             State::Live { last_id } if update.follows(*last_id) => self.deliver(update),

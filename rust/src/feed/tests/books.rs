@@ -147,23 +147,40 @@ async fn a_gap_between_updates_is_an_error_in_the_stream_and_then_a_new_snapshot
     let later = vec![depth_update(105, 106, "9.2"), depth_update(107, 108, "9.3")];
     let (words, asked, connections) =
         items_in_two_parts(SPOT, updates, later, vec![100, 105], (2, 6)).await;
-    let gap = DataError::InvalidSequence {
-        prev_last_update_id: 101,
-        first_update_id: 105,
-    };
-    let gap = gap.to_string();
     assert_eq!(
         words,
         [
             "snapshot 100",
             "update 101",
-            &gap,
+            &gap(101, 105),
             "snapshot 105",
             "update 106",
             "update 108"
         ]
     );
     assert_eq!((asked, connections), (2, 1));
+}
+
+#[tokio::test]
+async fn a_delivered_snapshot_that_proves_too_old_is_an_error_in_the_stream_and_then_a_new_one() {
+    let old = vec![depth_update(90, 95, "9.0")];
+    let later = vec![depth_update(120, 121, "9.1"), depth_update(122, 123, "9.2")];
+    let (words, asked, connections) =
+        items_in_two_parts(SPOT, old, later, vec![100, 121], (1, 4)).await;
+    let too_old = gap(100, 120);
+    assert_eq!(
+        words,
+        ["snapshot 100", &too_old, "snapshot 121", "update 123"]
+    );
+    assert_eq!((asked, connections), (2, 1));
+}
+
+fn gap(prev_last_update_id: u64, first_update_id: u64) -> String {
+    let error = DataError::InvalidSequence {
+        prev_last_update_id,
+        first_update_id,
+    };
+    error.to_string()
 }
 
 #[tokio::test]
@@ -189,6 +206,7 @@ async fn a_snapshot_that_fails_while_events_flow_is_told_once_and_asked_for_agai
     let mut words = vec![in_a_word(items.next().await)];
     // Where the update came after the first snapshot, that one was delivered before it proved too old.
     if words == ["snapshot 100"] {
+        assert_eq!(in_a_word(items.next().await), gap(100, 120));
         words.clear();
     }
     while words.len() < 3 {
