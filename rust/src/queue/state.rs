@@ -29,6 +29,11 @@ pub(super) const CHUNK_EVENTS_MAX: usize = 1_024;
 /// Orders the chunks of all queues by when they began.
 static ARRIVALS: AtomicU64 = AtomicU64::new(0);
 
+/// The arrival of what begins now.
+fn arrival() -> u64 {
+    ARRIVALS.fetch_add(1, Ordering::Relaxed) + 1
+}
+
 /// A sealed chunk in the queue, read up to `next`.
 pub(super) struct Waiting {
     pub(super) chunk: Arc<Records>,
@@ -176,7 +181,7 @@ impl State {
     /// Appends a record; the arrival of the chunk that it is in.
     pub(super) fn append(&mut self, push: impl FnOnce(&mut Records)) -> u64 {
         if self.open.events.is_empty() {
-            self.open_arrival = ARRIVALS.fetch_add(1, Ordering::Relaxed) + 1;
+            self.open_arrival = arrival();
         }
         push(&mut self.open);
         self.waiting += 1;
@@ -411,6 +416,11 @@ impl State {
     /// Moves everything of another queue's state into this one.
     pub(super) fn absorb(&mut self, from: &mut State) {
         from.seal();
+        if from.books.keys().any(|key| self.books.get(key).is_some()) {
+            // The other one's book is not the one that misses something here, so what was lost is told where it was.
+            self.settle(0);
+            from.settle(arrival());
+        }
         self.front.absorb(mem::take(&mut from.front));
         self.back.absorb(mem::take(&mut from.back));
         self.ending = self.ending.take().or(from.ending.take());
@@ -427,6 +437,23 @@ impl State {
         self.metrics += from.metrics;
         self.meters.absorb(mem::take(&mut from.meters));
         from.closed = true;
+    }
+
+    /// Turns what was lost at either end into records. They arrive with the chunk that they are next to, or as told.
+    fn settle(&mut self, otherwise: u64) {
+        if !self.front.is_empty() {
+            self.tell_front();
+            // It stays in front of its own chunks when those of several queues are ordered.
+            let next = self.chunks.get(1).map(|waiting| waiting.arrival);
+            if let Some(told) = self.chunks.front_mut() {
+                told.arrival = next.unwrap_or(otherwise);
+            }
+        }
+        let behind = mem::take(&mut self.back);
+        let told = self.told(behind);
+        let last = self.chunks.back().map(|waiting| waiting.arrival);
+        let told = Waiting::new(told, last.unwrap_or(otherwise));
+        self.insert(self.chunks.len(), told);
     }
 
     /// Orders the chunks of merged queues by when they began.

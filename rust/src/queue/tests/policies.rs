@@ -608,3 +608,43 @@ fn a_maintained_book_that_missed_something_before_it_was_selected_is_live_as_the
         }
     }
 }
+
+#[test]
+fn a_new_queue_of_the_same_books_loses_nothing_to_what_the_ended_one_lost() {
+    for policy in [
+        QueuePolicy::DropOldest,
+        QueuePolicy::DropNewest,
+        QueuePolicy::Conflate,
+    ] {
+        let (ended, new) = (Arc::new(queue_of(policy, 8)), Arc::new(queue_of(policy, 8)));
+        ended.push(|state| {
+            (1..=9).for_each(|n| state.event(&book(0, n, n == 1, &[(n as i64, 1)])));
+        });
+        ended.producer_gone();
+        new.subscribed(ExchangeId::BinanceSpot, [InstrumentIndex(0)], true);
+        new.push(|state| state.event(&book(0, 100, true, &[(1, 1)])));
+        let all = told(&Queue::merge(&[ended, new]));
+        assert_eq!(
+            all.last().unwrap(),
+            "book 0 at 100 of 1",
+            "{policy:?}: {all:?}"
+        );
+        let before = &all[all.len() - 2];
+        assert_eq!(before, "book 0 at 9 of 9 recovered", "{policy:?}: {all:?}");
+        let (ended, new) = (Arc::new(queue_of(policy, 4)), Arc::new(queue_of(policy, 4)));
+        for (queue, first) in [(&ended, 1), (&new, 100)] {
+            queue.push(|state| {
+                (0..9).for_each(|n| state.event(&book(0, first + n, n == 0, &[(n as i64, 1)])));
+            });
+        }
+        ended.producer_gone();
+        let all = told(&Queue::merge(&[ended, new]));
+        let place = |what: &str| all.iter().position(|item| item == what);
+        let (old, young) = (
+            place("book 0 at 9 of 9 recovered"),
+            place("book 0 at 108 of 9 recovered"),
+        );
+        assert!(old.is_some() && old < young, "{policy:?}: {all:?}");
+        assert_eq!(young, Some(all.len() - 1), "{policy:?}: {all:?}");
+    }
+}
