@@ -78,6 +78,7 @@ class Book:
 
         Raises:
             ValueError, TypeError: `levels` is not a number from 0 to 1,048,576.
+            KeyError: its subscription ended before its first event.
             StreamClosedError: the books are gone.
         """
         if levels is None:
@@ -161,7 +162,8 @@ class Book:
 
 class Books(Mapping[Instrument, Book]):
     """Order books that the library maintains, by instrument; those that are subscribed are there from the start.
-    One subscribed later joins them; one unsubscribed stays, and is syncing until it is subscribed again.
+    One subscribed later joins them; one unsubscribed stays, and is syncing until it is subscribed again. Without any
+    event yet it goes, as does that of a `subscribe` that fails.
 
     Reading never waits for the exchange. `wait` sleeps until something changes. It ends its connections when it is
     closed, left by `with`, or no longer referenced.

@@ -366,6 +366,34 @@ def test_a_book_of_an_addition_that_fails_is_not_live(quiet: LocalExchange) -> N
         assert [books[instrument].state for instrument in (first, later)] == ["live", "syncing"]
 
 
+def test_a_book_whose_subscription_ends_before_its_first_event_is_there_no_more(quiet: LocalExchange) -> None:
+    [(_, a), (market, b)] = served(quiet, "bybit_spot")[:2]
+    with init_dynamic_streams([[to("bybit_spot", a, "l2")]], options(quiet)) as streams:
+        books = streams.select_books("bybit_spot")
+        assert books is not None
+        [first] = books
+        eventually(lambda: books[first].state == "live")
+        quiet.set_fault("bybit_spot", Fault.MUTE)
+        adding = InThread(lambda: streams.subscribe([to("bybit_spot", b, "l2")], timeout=30))
+        eventually(lambda: len(books) == 2)
+        [later] = set(books) - {first}
+        view = books[later]
+        assert (view.state, view.sequence) == ("syncing", None)
+        quiet.wait_until(lambda: quiet.journal.connections("bybit_spot").open == 2)
+        streams.unsubscribe([to("bybit_spot", a, "l2")])  # so that none but the addition's connection is dropped
+        quiet.wait_until(lambda: quiet.journal.connections("bybit_spot").open == 1)
+        quiet.drop("bybit_spot")
+        with pytest.raises(ConnectError):
+            adding.result()
+        assert list(books) == [first], "which had events, and stays"
+        with pytest.raises(KeyError):
+            _ = view.state
+        quiet.clear_faults("bybit_spot")
+        streams.subscribe([to("bybit_spot", b, "l2")], timeout=5)
+        quiet.wait_subscribed("bybit_spot", "l2", market)
+        eventually(lambda: view.state == "live")
+
+
 @pytest.mark.parametrize("name", BOOKS)
 def test_a_conflated_book_is_the_exchanges(quiet: LocalExchange, name: str) -> None:
     [(market, of)] = served(quiet, name)[:1]

@@ -52,6 +52,11 @@ impl Book {
         self.live && !self.left
     }
 
+    /// Whether there is anything of it: it is subscribed or had an event.
+    pub(super) fn exists(&self) -> bool {
+        !self.left || self.last.is_some()
+    }
+
     /// It is no longer known to be the exchange's, until the next snapshot.
     pub(super) fn stale(&mut self) {
         self.live = false;

@@ -85,9 +85,10 @@ impl Books {
         self.0.get(&key)
     }
 
-    /// All books.
+    /// All books; not those that were unsubscribed before they had an event.
     pub(super) fn keys(&self) -> impl Iterator<Item = BookKey> {
-        self.0.keys().copied()
+        let books = self.0.iter().filter(|(_, book)| book.exists());
+        books.map(|(key, _)| *key)
     }
 
     /// A book is subscribed, before its first event, or unsubscribed.
