@@ -546,9 +546,10 @@ barter_status barter_streams_select_books(barter_streams *streams, const char *e
 
 /**
  * Copies the instruments of the books, as many as fit in `cap`, ordered by exchange and index; `*len` is how many there
- * are. Books that had no event yet are there too.
+ * are. Books that had no event yet are there too while they are subscribed.
  *
- * Ownership: the caller's buffer. Errors: `BARTER_INVALID_HANDLE`, `_NULL_POINTER`. Threads: any.
+ * Ownership: the caller's buffer. Errors: `BARTER_INVALID_ARGUMENT` where the stream was not selected as books;
+ * `_INVALID_HANDLE`, `_NULL_POINTER`. Threads: any.
  *
  * Requires: `instruments` is valid for writes of `cap` elements, `len` for a write.
  */
@@ -559,8 +560,8 @@ barter_status barter_books_instruments(barter_stream *books, uint32_t *instrumen
  * asks from `levels[depth]`, best first. With `depth` 0 only the state.
  *
  * Ownership: the caller's struct, its `struct_size` set, and the caller's buffer of `2 * depth` levels.
- * Errors: `BARTER_NOT_FOUND` where the stream has no book of the instrument; `_INVALID_HANDLE`, `_INVALID_ARGUMENT`,
- * `_NULL_POINTER`. Threads: any, while the book changes too.
+ * Errors: `BARTER_NOT_FOUND` where the stream has no book of the instrument; `_INVALID_ARGUMENT`, also where it was not
+ * selected as books; `_INVALID_HANDLE`, `_NULL_POINTER`. Threads: any, while the book changes too.
  *
  * Requires: `levels` is valid for writes of `2 * depth` elements, `out` for reads and writes of `out->struct_size` bytes.
  */

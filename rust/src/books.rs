@@ -3,7 +3,7 @@
 
 use crate::{
     event::{BarterLevel, NO_TIME, decimal, decimal_to_f64, flag},
-    queue::{Book, Changed},
+    queue::{Book, Changed, Queue},
     status::{Error, Result, Status},
     stream::Stream,
 };
@@ -90,23 +90,28 @@ impl BookView {
 
 impl Stream {
     /// The instruments of the maintained books, also of those that had no event yet.
-    pub fn books(&self) -> Vec<u32> {
-        self.queue().books()
+    pub fn books(&self) -> Result<Vec<u32>> {
+        Ok(self.maintained()?.books())
     }
 
     /// The top `depth` levels a side of a maintained book, copied at one moment; `None` where there is no such book.
-    pub fn book(&self, instrument: u32, depth: usize) -> Option<BookView> {
-        self.queue()
-            .book(instrument, |book| BookView::of(book, depth))
+    pub fn book(&self, instrument: u32, depth: usize) -> Result<Option<BookView>> {
+        let look = |book: &Book| BookView::of(book, depth);
+        Ok(self.maintained()?.book(instrument, look))
     }
 
     /// Waits until the maintained books have changed more than `seen` times.
     pub fn books_changed(&self, seen: u64, deadline: Option<Instant>) -> Result<Changed> {
-        self.queue().changed_since(seen, deadline).ok_or_else(|| {
-            Error::new(
+        Ok(self.maintained()?.changed_since(seen, deadline))
+    }
+
+    fn maintained(&self) -> Result<&Queue> {
+        match self.queue() {
+            queue if queue.maintains() => Ok(queue),
+            _ => Err(Error::new(
                 Status::InvalidArgument,
                 "the stream was not selected as books: its events are received",
-            )
-        })
+            )),
+        }
     }
 }

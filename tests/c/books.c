@@ -78,6 +78,20 @@ int main(void) {
     CHECK(barter_books_read(books, instrument, 1, NULL, &state) == BARTER_NULL_POINTER);
     state.struct_size = 4;
     CHECK(barter_books_read(books, instrument, 1, top, &state) == BARTER_INVALID_ARGUMENT);
+    state.struct_size = sizeof state;
+
+    /* A stream of events has no maintained books. */
+    barter_streams *others = NULL;
+    barter_test_injector *other = NULL;
+    barter_stream *events = NULL;
+    CHECK(barter_test_streams(sources, strlen(sources), &others, &other) == BARTER_OK);
+    CHECK(barter_streams_select(others, BARTER_SUB_L2, "binance_spot", &events) == BARTER_OK);
+    CHECK(barter_books_instruments(events, known, 4, &len) == BARTER_INVALID_ARGUMENT);
+    CHECK(barter_books_read(events, instrument, 0, NULL, &state) == BARTER_INVALID_ARGUMENT);
+    CHECK(barter_books_wait(events, 0, 0, &version) == BARTER_INVALID_ARGUMENT);
+    CHECK(barter_stream_free(events) == BARTER_OK && barter_streams_free(others) == BARTER_OK);
+    CHECK(barter_test_injector_free(other) == BARTER_OK);
+
     CHECK(barter_stream_close(books) == BARTER_OK);
     CHECK(barter_books_wait(books, version, -1, &version) == BARTER_HANDLE_CLOSED);
     CHECK(barter_stream_free(books) == BARTER_OK && barter_streams_free(streams) == BARTER_OK);

@@ -78,9 +78,10 @@ pub unsafe extern "C" fn barter_streams_select_books(
 }
 
 /// Copies the instruments of the books, as many as fit in `cap`, ordered by exchange and index; `*len` is how many there
-/// are. Books that had no event yet are there too.
+/// are. Books that had no event yet are there too while they are subscribed.
 ///
-/// Ownership: the caller's buffer. Errors: `BARTER_INVALID_HANDLE`, `_NULL_POINTER`. Threads: any.
+/// Ownership: the caller's buffer. Errors: `BARTER_INVALID_ARGUMENT` where the stream was not selected as books;
+/// `_INVALID_HANDLE`, `_NULL_POINTER`. Threads: any.
 ///
 /// # Safety
 /// `instruments` is valid for writes of `cap` elements, `len` for a write.
@@ -92,7 +93,7 @@ pub unsafe extern "C" fn barter_books_instruments(
     len: *mut usize,
 ) -> barter_status {
     call(|| {
-        let known = live::<Stream, _>(books)?.books();
+        let known = live::<Stream, _>(books)?.books()?;
         if instruments.is_null() && cap > 0 {
             return Err(null("instruments"));
         }
@@ -111,8 +112,8 @@ pub unsafe extern "C" fn barter_books_instruments(
 /// asks from `levels[depth]`, best first. With `depth` 0 only the state.
 ///
 /// Ownership: the caller's struct, its `struct_size` set, and the caller's buffer of `2 * depth` levels.
-/// Errors: `BARTER_NOT_FOUND` where the stream has no book of the instrument; `_INVALID_HANDLE`, `_INVALID_ARGUMENT`,
-/// `_NULL_POINTER`. Threads: any, while the book changes too.
+/// Errors: `BARTER_NOT_FOUND` where the stream has no book of the instrument; `_INVALID_ARGUMENT`, also where it was not
+/// selected as books; `_INVALID_HANDLE`, `_NULL_POINTER`. Threads: any, while the book changes too.
 ///
 /// # Safety
 /// `levels` is valid for writes of `2 * depth` elements, `out` for reads and writes of `out->struct_size` bytes.
@@ -136,7 +137,7 @@ pub unsafe extern "C" fn barter_books_read(
                 format!("depth is {depth}, it must be at most {DEPTH_MAX}"),
             ));
         }
-        let Some(view) = live::<Stream, _>(books)?.book(instrument, depth) else {
+        let Some(view) = live::<Stream, _>(books)?.book(instrument, depth)? else {
             return Ok(Status::NotFound);
         };
         let state = BarterBookState {

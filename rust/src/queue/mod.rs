@@ -338,6 +338,11 @@ impl Queue {
         self.changed(&mut state);
     }
 
+    /// Whether the books are maintained: not in a stream of events.
+    pub(crate) fn maintains(&self) -> bool {
+        self.state.lock().version.is_some()
+    }
+
     /// The instruments of the books.
     pub(crate) fn books(&self) -> Vec<u32> {
         let state = self.state.lock();
@@ -351,24 +356,23 @@ impl Queue {
         state.books.get(key).map(look)
     }
 
-    /// Waits until the maintained books have changed more than `seen` times; how often they have. `None` where they are
-    /// not maintained, as in a stream of events.
-    pub(crate) fn changed_since(&self, seen: u64, deadline: Option<Instant>) -> Option<Changed> {
+    /// Waits until the maintained books have changed more than `seen` times; how often they have.
+    pub(crate) fn changed_since(&self, seen: u64, deadline: Option<Instant>) -> Changed {
         let mut state = self.state.lock();
         let mut timed_out = false;
         loop {
-            let version = state.version?;
+            let version = state.version.unwrap_or_default();
             if state.closed {
-                return Some(Changed::Closed);
+                return Changed::Closed;
             }
             if version > seen {
-                return Some(Changed::To(version));
+                return Changed::To(version);
             }
             if state.producers == 0 {
-                return Some(Changed::Ended);
+                return Changed::Ended;
             }
             if timed_out {
-                return Some(Changed::Timeout);
+                return Changed::Timeout;
             }
             match deadline {
                 None => self.moved.wait(&mut state),
