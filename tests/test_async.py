@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import Future
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -58,6 +58,12 @@ LOOPS: dict[str, Loop] = {
     "uvloop": ("asyncio", {"use_uvloop": True}),
     "trio": ("trio", {}),
 }
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _no_thread_is_left() -> Iterator[None]:
+    yield
+    eventually(lambda: not [one for one in threading.enumerate() if "portal" in one.name.lower()])
 
 
 @pytest.fixture(params=LOOPS)
@@ -569,6 +575,34 @@ def test_event_loops_that_begin_to_wait_together_open_one_descriptor() -> None:
     os.close(writable)
 
 
+def test_a_loop_that_is_held_up_is_woken_once_and_not_for_each_read_of_a_thread(memory: MakesStreams) -> None:
+    import asyncio
+
+    stream, injector = opened(memory)
+    sent = trades(btc(injector), 200)
+
+    async def main() -> None:
+        loop, told = asyncio.get_running_loop(), list[object]()
+        soon = loop.call_soon_threadsafe
+
+        def counted(*arguments: Any, **named: Any) -> Any:
+            told.append(arguments)
+            return soon(*arguments, **named)
+
+        loop.call_soon_threadsafe = counted  # type: ignore[method-assign]
+        reading = asyncio.ensure_future(stream.recv_async())
+        await anyio.wait_all_tasks_blocked()
+        for first in range(0, 200, 2):  # nothing else runs in the loop meanwhile
+            injector.push_many(sent[first : first + 2])
+            assert [stream.recv(BOUND_S), stream.recv(BOUND_S)] == sent[first : first + 2]
+        assert len(told) == 1
+        await anyio.wait_all_tasks_blocked()
+        injector.push(sent[0])
+        assert await reading == sent[0], "it waits again"
+
+    asyncio.run(main())
+
+
 # Cancellations and time-outs lose nothing
 
 
@@ -849,8 +883,6 @@ def test_what_cannot_be_opened_raises_as_it_does_without_async(run: Run) -> None
 
 
 def test_opening_lets_others_run_times_out_is_cancelled_and_leaves_nothing_open(run: Run) -> None:
-    import socket
-
     with socket.create_server(("127.0.0.1", 0)) as deaf:  # accepts, and never says a word
         options = StreamOptions(endpoints={"kraken": f"ws://127.0.0.1:{deaf.getsockname()[1]}"})
 
@@ -881,9 +913,16 @@ def test_opening_lets_others_run_times_out_is_cancelled_and_leaves_nothing_open(
             with anyio.move_on_after(0.05):
                 await init_dynamic_streams_async(["kraken:btc/usd:trades"], options)
 
+        def one_is_closed() -> None:
+            connection, _ = deaf.accept()
+            with connection:
+                connection.settimeout(BOUND_S)
+                while connection.recv(4_096):
+                    pass
+
         async def both() -> None:
             await warm_up()
-            await anyio.sleep(0.1)
+            await anyio.to_thread.run_sync(one_is_closed)
             await main()
 
         run(both)
@@ -927,7 +966,3 @@ print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
     done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, timeout=BOUND_S)
     assert done.stdout == "7\n", done.stderr
-
-
-def test_threads_of_this_file_have_ended() -> None:
-    eventually(lambda: not [one for one in threading.enumerate() if "portal" in one.name.lower()])
