@@ -105,7 +105,7 @@ class _Place:
         if watching is not None:
             with suppress(RuntimeError):  # the loop has ended, and nobody waits in it
                 self._soon(watching.cancel)
-            # Told once for each look: a loop that is held up does not collect calls. Ctrl-C may come before this, but not
-            # between the comparison and the assignment: there is no call, and nothing else runs.
+            # Told once for each look: a loop that is held up does not collect calls. Ctrl-C may come before this,
+            # but not between the comparison and the assignment: there is no call, and nothing else runs.
             if self.watching is watching:
                 self.watching = None

@@ -8,12 +8,13 @@ import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, TypeVar
 
 from barter_cffi.errors import ArgumentError
 from barter_cffi.instrument import ExchangeId
 from barter_cffi.subscription import SubKind, SubKindName
 
+ValueT = TypeVar("ValueT")
 _TEXT, _WHOLE, _NUMBER = (str,), (int,), (int, float)
 
 
@@ -199,7 +200,7 @@ def options_json(options: StreamOptions | None) -> dict[str, object]:
 
     Raises:
         TypeError: it is no StreamOptions.
-        ArgumentError: a number of seconds or a multiplier is not finite.
+        ArgumentError: a number of seconds or a multiplier is not finite, or two names are of one kind.
     """
     if options is None:
         return {}
@@ -215,7 +216,7 @@ def options_json(options: StreamOptions | None) -> dict[str, object]:
         ca_file=None if options.ca_file is None else os.fsdecode(options.ca_file),
         max_message_size=options.max_message_size,
         queue=_queue_json(queue) if isinstance(queue, QueueOptions) else None,
-        queues={str(SubKind(kind)): _queue_json(of) for kind, of in queue.items()}
+        queues={kind: _queue_json(of) for kind, of in _by_kind("queue", queue).items()}
         if isinstance(queue, Mapping)
         else None,
         reconnect=_given(
@@ -244,7 +245,17 @@ def _endpoint_json(endpoint: str | Endpoint) -> object:
 def _silence_json(silence: float | Mapping[SubKind | SubKindName, float] | None) -> object:
     if not isinstance(silence, Mapping):
         return _milliseconds("silence", silence)
-    return {SubKind(kind).value: _milliseconds(f"silence.{kind}", seconds) for kind, seconds in silence.items()}
+    return {kind: _milliseconds(f"silence.{kind}", seconds) for kind, seconds in _by_kind("silence", silence).items()}
+
+
+def _by_kind(option: str, given: Mapping[SubKind | SubKindName, ValueT]) -> dict[str, ValueT]:
+    found: dict[str, ValueT] = {}
+    for name, value in given.items():
+        kind = str(SubKind(name))
+        if kind in found:
+            raise ArgumentError(f"{option}.{name}: {kind} is given twice")
+        found[kind] = value
+    return found
 
 
 def _queue_json(queue: QueueOptions) -> dict[str, object]:

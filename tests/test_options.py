@@ -38,6 +38,13 @@ def test_the_queues_of_each_kind_are_passed_by_their_short_names() -> None:
         StreamOptions(queue={"l1": 5})  # type: ignore[dict-item]
 
 
+@pytest.mark.parametrize(("option", "value"), [("queue", QueueOptions()), ("silence", 1.0)])
+def test_a_kind_that_is_given_by_two_names_is_refused(option: str, value: Any) -> None:
+    made = StreamOptions(**{option: {"trades": value, "public_trades": value}})
+    with pytest.raises(ArgumentError, match=rf"{option}\.public_trades: trades is given twice"):
+        options_json(made)
+
+
 def test_everything_given_is_passed_in_the_librarys_units(tmp_path: Path) -> None:
     authority = tmp_path / "authority.pem"
     trustme.CA().cert_pem.write_to_path(str(authority))
