@@ -4,14 +4,16 @@
 
 from __future__ import annotations
 
+import os
+import threading
 import weakref
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 
 import msgspec
 
-from barter_cffi.errors import StreamClosedError
+from barter_cffi.errors import ForkedError, StreamClosedError
 from barter_cffi.instrument import ExchangeId, Instrument, Instruments
 from barter_cffi.subscription import SubKind
 
@@ -170,6 +172,10 @@ _RECEIVED = (
     ("reconnects", "barter_reconnects", "Connections that broke and attempts to open one that failed"),
     ("silences", "barter_silences", "Subscriptions that were silent for too long"),
 )
+#: Of a connection, likewise.
+_ATTEMPTS = (("attempts", "barter_connect_attempts", "Attempts to open connections"),)
+#: Of a stream, likewise.
+_LOST = (("dropped", "barter_dropped_events", "Events and errors lost in the queue"),)
 #: Of a stream: the field, the metric's name, and what it is.
 _QUEUES = (
     ("queued_events", "barter_queue_events", "Records waiting in the queue"),
@@ -180,12 +186,16 @@ _QUEUES = (
 )
 _LABELS = ("exchange", "kind")
 
+Counts: TypeAlias = "dict[tuple[str, tuple[str, ...]], int]"
+"""Counts by metric and labels."""
+
 
 class Collector:
     """Gives the metrics of streams and sets of streams to Prometheus: `REGISTRY.register(Collector(streams))`.
 
     All have the labels `exchange` and `kind`, which are `"all"` for what belongs to a queue that several were merged
-    into. It does not keep its sources alive; a source that was closed or is gone has no samples.
+    into. It does not keep its sources alive; a source that was closed or is gone has no samples, but what it had
+    counted stays in the counts of others that have its labels: they never go down. In a fork there are no samples.
 
     Args:
         sources: sets of streams, which stand for all their streams, or single streams; not a stream beside its set,
@@ -203,35 +213,42 @@ class Collector:
                 f"the collector needs prometheus_client: pip install 'barter-cffi[metrics]' ({error})"
             ) from error
         self._core = core
+        self._process = os.getpid()
+        self._lock = threading.Lock()
         self._sources = [weakref.ref(source) for source in sources]
+        self._last: list[Counts] = [{} for _ in sources]
+        self._gone: Counter[tuple[str, tuple[str, ...]]] = Counter()
 
     def describe(self) -> Iterable[Metric]:
         """The metrics without samples, which the registry asks for when the collector is registered."""
-        return self._families([])
+        return self._families([], {})
 
     def collect(self) -> Iterable[Metric]:
-        """The metrics now, which the registry asks for at each scrape."""
+        """The metrics now, which the registry asks for at each scrape; without samples in a fork."""
         streams: list[StreamMetrics] = []
-        for reference in self._sources:
-            source = reference()
-            if source is None:
-                continue
-            try:
-                metrics = source.metrics()
-            except StreamClosedError:
-                continue
-            streams += metrics.streams if isinstance(metrics, StreamsMetrics) else [metrics]
-        return self._families(streams)
+        counts: Counter[tuple[str, tuple[str, ...]]] = Counter()
+        if self._process == os.getpid():  # before the lock: a thread that is not in this process may hold it
+            with self._lock:
+                for place, reference in enumerate(self._sources):
+                    found = _streams(reference())
+                    now = _counts(found)
+                    # What has gone down belonged to a stream that is gone.
+                    self._gone.update({key: last for key, last in self._last[place].items() if now.get(key, 0) < last})
+                    self._last[place] = now
+                    counts.update(now)
+                    streams += found
+                counts.update({key: self._gone[key] for key in counts})
+        return self._families(streams, counts)
 
-    def _families(self, streams: list[StreamMetrics]) -> list[Metric]:
-        connections = [connection for stream in streams for connection in stream.connections]
-        received = [part for stream in streams for part in stream.connections or (stream,)]
+    def _families(self, streams: list[StreamMetrics], counts: Counts) -> list[Metric]:
+        connections, received = _parts(streams)
         states: dict[tuple[str, ...], int] = Counter((*_labels(each), each.state) for each in connections)
+        counted: dict[str, dict[tuple[str, ...], int]] = {}
+        for (name, labels), count in counts.items():
+            counted.setdefault(name, {})[labels] = count
         counter, gauge = self._core.CounterMetricFamily, self._core.GaugeMetricFamily
         return [
-            *[_family(counter, name, text, _sums(received, field)) for field, name, text in _RECEIVED],
-            _family(counter, "barter_connect_attempts", "Attempts to open connections", _sums(connections, "attempts")),
-            _family(counter, "barter_dropped_events", "Events and errors lost in the queue", _sums(streams, "dropped")),
+            *[_family(counter, name, text, counted.get(name, {})) for _, name, text in _RECEIVED + _ATTEMPTS + _LOST],
             *[_family(gauge, name, text, _sums(streams, field)) for field, name, text in _QUEUES],
             _family(gauge, "barter_connections", "Connections by what they are doing", states, (*_LABELS, "state")),
             _family(
@@ -247,6 +264,33 @@ class Collector:
                 _times(min, [each for each in connections if each.state != "ended"], "last_frame_ns"),
             ),
         ]
+
+
+def _streams(source: MarketStream[Any] | DynamicStreams | None) -> list[StreamMetrics]:
+    """The metrics of each stream of a source; none of one that is gone, was closed or is another process's."""
+    if source is None:
+        return []
+    try:
+        metrics = source.metrics()
+    except (StreamClosedError, ForkedError):
+        return []
+    return [*metrics.streams] if isinstance(metrics, StreamsMetrics) else [metrics]
+
+
+def _parts(streams: list[StreamMetrics]) -> tuple[list[ConnectionMetrics], list[StreamMetrics | ConnectionMetrics]]:
+    """The connections, and what has the counts of what was received."""
+    connections = [connection for stream in streams for connection in stream.connections]
+    return connections, [part for stream in streams for part in stream.connections or (stream,)]
+
+
+def _counts(streams: list[StreamMetrics]) -> Counts:
+    connections, received = _parts(streams)
+    return {
+        (name, labels): count
+        for rows, counters in ((received, _RECEIVED), (connections, _ATTEMPTS), (streams, _LOST))
+        for field, name, _ in counters
+        for labels, count in _sums(rows, field).items()
+    }
 
 
 def _labels(row: StreamMetrics | ConnectionMetrics) -> tuple[str, str]:

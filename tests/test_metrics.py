@@ -312,6 +312,46 @@ def test_a_collector_keeps_nothing_alive_and_counts_streams_in_memory() -> None:
     assert samples(registry) == {}
 
 
+def test_counters_never_go_down_when_one_of_two_sources_with_the_same_labels_goes() -> None:
+    registry, name = CollectorRegistry(auto_describe=True), 'barter_events_total{exchange="binance_spot",kind="trades"}'
+    (first, feeds_first), (second, feeds_second) = memory(), memory()
+    registry.register(Collector(first, second))
+
+    def push(injector: Injector, count: int) -> None:
+        injector.push_many(trades(injector.instrument(NAME, "btc", "usdt", "spot"), count))
+
+    push(feeds_first, 3)
+    push(feeds_second, 5)
+    assert samples(registry)[name] == "8.0"
+    first.close()
+    push(feeds_second, 1)
+    assert [samples(registry)[name] for _ in range(2)] == ["9.0"] * 2
+    second.close()
+    assert samples(registry) == {}
+
+
+def test_a_scrape_in_a_fork_has_no_samples() -> None:
+    done = run_python(
+        """
+import os
+from prometheus_client import CollectorRegistry, generate_latest
+from barter_cffi.metrics import Collector
+from barter_cffi.testing import in_memory
+streams, injector = in_memory([("kraken", "trades")])
+registry = CollectorRegistry(auto_describe=True)
+registry.register(Collector(streams))
+def samples():
+    return [line for line in generate_latest(registry).splitlines() if not line.startswith(b"#")]
+assert samples()
+child = os.fork()
+if child == 0:
+    os._exit(len(samples()))
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+    )
+    assert done.stdout == "0\n", done.stderr
+
+
 def test_without_prometheus_client_the_collector_names_the_extra_and_the_metrics_work() -> None:
     done = run_python(
         """
