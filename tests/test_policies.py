@@ -193,6 +193,29 @@ def test_close_delivers_what_waits_then_what_was_lost_then_why_and_ends() -> Non
     assert stream.recv() is None and stream.closed
 
 
+def test_nothing_is_subscribed_into_a_stream_that_has_closed_itself_until_it_was_read() -> None:
+    with LocalExchange(["kraken"], autostart=False) as exchange:
+        closing = StreamOptions(endpoints=exchange.endpoints, queue=QueueOptions(capacity=4, policy="close"))
+        with init_dynamic_streams(["kraken:btc/usd:trades"], closing) as streams:
+            exchange.wait_subscribed("kraken", "trades", "XBT/USD")
+            exchange.emit("kraken", "trades", "XBT/USD", 20)
+            exchange.wait_until(lambda: exchange.journal.connections("kraken").open == 0, 10)
+            with pytest.raises(
+                ArgumentError, match=r"kraken: the queue of trades was full .* read it to its end first"
+            ):
+                streams.subscribe(["kraken:eth/usd:trades"], timeout=10)
+            full = streams.select_trades("kraken", errors="yield")
+            assert full is not None
+            *_, error = list(full)
+            assert isinstance(error, DataError) and error.variant == "queue_full"
+            streams.subscribe(["kraken:eth/usd:trades"], timeout=10)
+            exchange.wait_subscribed("kraken", "trades", "ETH/USD")
+            stream = streams.select_trades("kraken")
+            assert stream is not None
+            exchange.emit("kraken", "trades", "ETH/USD")
+            assert isinstance(stream.recv(timeout=10), TradeEvent)
+
+
 def test_a_kind_without_options_of_its_own_has_the_defaults() -> None:
     options = StreamOptions(queue={"l1": QueueOptions(capacity=1)})
     streams, injector = in_memory([(EXCHANGE, "trades"), (EXCHANGE, "l1")], options)

@@ -14,8 +14,11 @@ use barter_data::{
 use barter_instrument::{exchange::ExchangeId, instrument::InstrumentIndex};
 use chrono::Utc;
 use parking_lot::Mutex;
-use std::sync::Arc;
-use tokio::{sync::mpsc::UnboundedReceiver, task::JoinSet};
+use std::{mem, sync::Arc};
+use tokio::{
+    sync::{Notify, mpsc::UnboundedReceiver},
+    task::JoinSet,
+};
 
 /// Items that a pump takes in one go.
 const ITEMS_MAX: usize = 1_024;
@@ -26,7 +29,20 @@ pub(crate) type Target = Arc<Mutex<Arc<Queue>>>;
 /// All tasks of one exchange and kind; they end when it is dropped.
 pub(crate) struct Source {
     pub(crate) target: Target,
-    pub(crate) tasks: JoinSet<()>,
+    /// Kept so that it ends with the source.
+    pub(crate) _pump: JoinSet<()>,
+    pub(crate) connections: JoinSet<()>,
+    /// Tells the pump that the queue has closed itself.
+    pub(crate) overflow: Arc<Notify>,
+}
+
+impl Source {
+    /// The queue has closed itself: the pump counts what is on its way and ends, and the connections are for the
+    /// caller to drop.
+    pub(crate) fn overflowed(&mut self) -> JoinSet<()> {
+        self.overflow.notify_one();
+        mem::take(&mut self.connections)
+    }
 }
 
 /// Tells the queue that its producer has ended, however the pump ended.
@@ -45,14 +61,20 @@ pub(crate) async fn pump<K>(
     mut items: UnboundedReceiver<MarketStreamResult<InstrumentIndex, K>>,
     gate: Arc<Gate>,
     target: Target,
+    overflow: Arc<Notify>,
 ) where
     K: Record + KeptBook,
 {
     let ending = Ending(target);
     let mut batch = Vec::with_capacity(ITEMS_MAX);
     loop {
-        if items.recv_many(&mut batch, ITEMS_MAX).await == 0 {
-            return;
+        tokio::select! {
+            biased;
+            taken = items.recv_many(&mut batch, ITEMS_MAX) => if taken == 0 {
+                return;
+            },
+            // Full through another source of a merged stream.
+            () = overflow.notified() => return refuse_rest(exchange, sub_kind, items, &gate, &ending.0),
         }
         let mut left = batch.drain(..);
         loop {

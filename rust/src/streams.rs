@@ -34,7 +34,7 @@ use std::{
 use subscribe::{Addition, Opener};
 use tokio::{
     runtime::Handle,
-    sync::mpsc,
+    sync::{Notify, mpsc},
     task::{AbortHandle, JoinSet},
     time::timeout_at,
 };
@@ -583,15 +583,24 @@ impl Pumps<'_> {
             let key = (kind, exchange);
             let queue = Arc::new(Queue::new(self.options.of(kind)));
             let target: Target = Arc::new(Mutex::new(queue.clone()));
-            let mut tasks = JoinSet::new();
+            let (mut task, overflow) = (JoinSet::new(), Arc::new(Notify::new()));
             let gate = self.gates.get(&key).cloned().unwrap_or_default();
             let items = stream.into_inner();
             queue.producer_added();
-            let pump = pump(exchange, kind, items, gate, target.clone());
-            tasks.spawn_on(pump, self.runtime);
+            let pump = pump(
+                exchange,
+                kind,
+                items,
+                gate,
+                target.clone(),
+                overflow.clone(),
+            );
+            task.spawn_on(pump, self.runtime);
             queue.adopt(Source {
                 target: target.clone(),
-                tasks,
+                _pump: task,
+                connections: JoinSet::new(),
+                overflow,
             });
             self.queues.insert(key, queue);
             self.feeds.insert(

@@ -144,19 +144,22 @@ impl Queue {
     /// Takes over the tasks of a source: they end when the queue closes.
     pub(crate) fn adopt(&self, source: Source) {
         let mut state = self.state.lock();
-        if !state.closed && !state.overflowed() {
+        if !state.closed {
             state.sources.push(source);
         }
     }
 
-    /// Whether it still has the source of this target: not once it was closed.
+    /// Whether it still takes something from the source of this target: not once it was closed, or has closed itself.
     pub(crate) fn has(&self, target: &Target) -> bool {
         let state = self.state.lock();
+        if !state.takes_more() {
+            return false;
+        }
         let mut sources = state.sources.iter();
         sources.any(|source| Arc::ptr_eq(&source.target, target))
     }
 
-    /// Runs a task beside those of the source of this target; `None` where it has it no more.
+    /// Runs a connection of the source of this target; `None` where it takes nothing from it any more.
     pub(crate) fn spawn(
         &self,
         target: &Target,
@@ -164,10 +167,18 @@ impl Queue {
         runtime: &Handle,
     ) -> Option<AbortHandle> {
         let mut state = self.state.lock();
+        if !state.takes_more() {
+            return None;
+        }
         let mut sources = state.sources.iter_mut();
         let source = sources.find(|source| Arc::ptr_eq(&source.target, target))?;
-        while source.tasks.try_join_next().is_some() {}
-        Some(source.tasks.spawn_on(task, runtime))
+        while source.connections.try_join_next().is_some() {}
+        Some(source.connections.spawn_on(task, runtime))
+    }
+
+    /// Whether it has closed itself and that is still to be read.
+    pub(crate) fn overflowed(&self) -> bool {
+        self.state.lock().overflowed()
     }
 
     /// Pushes whatever `push` pushes, then wakes a reader. False where the queue was closed, and nothing was pushed.
@@ -177,8 +188,8 @@ impl Queue {
             return false;
         }
         push(&mut state);
-        let ended = match state.overflowed() {
-            true => mem::take(&mut state.sources),
+        let ended: Vec<_> = match state.overflowed() {
+            true => state.sources.iter_mut().map(Source::overflowed).collect(),
             false => Vec::new(),
         };
         self.changed(&mut state);

@@ -158,6 +158,11 @@ impl State {
             && (self.ending.is_some() || !self.back.is_empty())
     }
 
+    /// Whether anything can still come: not once it was closed or has closed itself, or all its producers have ended.
+    pub(super) fn takes_more(&self) -> bool {
+        !self.closed && self.producers > 0 && !self.overflowed()
+    }
+
     /// Records waiting.
     pub(super) fn waiting(&self) -> usize {
         self.waiting

@@ -2,8 +2,8 @@
 //! the streams there are; when it is open the set takes over its new streams, and when it fails nothing of it is left.
 
 use super::{
-    Carried, Channels, Feed, Outcome, Phase, State, Streams, closed, connection, opening::Opening,
-    pumps, watch,
+    Carried, Channels, Feed, Outcome, Phase, SourceKey, State, Streams, closed, connection,
+    opening::Opening, pumps, watch,
 };
 use crate::{
     feed::{self, Unwanted},
@@ -108,6 +108,8 @@ impl Streams {
             feeds.any(|(_, feed)| feed.carries(instrument))
         })?;
         options.queues.check(plans.iter().map(|plan| plan.kind))?;
+        let keys = plans.iter().map(|plan| (plan.kind, plan.exchange));
+        state.refuse_overflowed(keys)?;
         let addition = self.add(&mut state, options, plans)?;
         state.changing = true;
         state.addition = Arc::downgrade(&addition);
@@ -200,6 +202,7 @@ impl Streams {
         };
         let mut into = set.state.lock();
         into.open()?;
+        into.refuse_overflowed(state.queues.keys().copied())?;
         for (key, queue) in mem::take(&mut state.queues) {
             // One that has ended may still have something to be read.
             let queue = match into.queues.remove(&key) {
@@ -243,6 +246,28 @@ impl Streams {
         state.changing = false;
         drop(state);
         set.changed.notify_all();
+    }
+}
+
+impl State {
+    /// An error where a stream that is left to select has closed itself, which would end what is added to it.
+    fn refuse_overflowed(&self, keys: impl IntoIterator<Item = SourceKey>) -> Result<()> {
+        let has_overflowed = |key: &SourceKey| {
+            let queue = self.queues.get(key);
+            queue.is_some_and(|queue| queue.overflowed())
+        };
+        match keys.into_iter().find(has_overflowed) {
+            None => Ok(()),
+            Some((kind, exchange)) => Err(Error::new(
+                Status::InvalidArgument,
+                format!(
+                    "{}: the queue of {} was full and its policy is to close: select that stream and read it to its \
+                     end first",
+                    exchange.as_str(),
+                    kind.name()
+                ),
+            )),
+        }
     }
 }
 

@@ -3,10 +3,12 @@ use crate::{
     abi::constants::{BARTER_DROPPED_CONFLATED, BARTER_ERROR_QUEUE_FULL},
     event::BarterEvent,
     options::QueuePolicy,
+    pump::pump,
     queue::book::Book,
 };
-use barter_data::books::Level;
+use barter_data::{books::Level, streams::reconnect::Event};
 use std::collections::HashMap;
+use tokio::{sync::mpsc, task::JoinSet, time::timeout};
 
 const POLICIES: [QueuePolicy; 5] = [
     QueuePolicy::DropOldest,
@@ -647,4 +649,56 @@ fn a_new_queue_of_the_same_books_loses_nothing_to_what_the_ended_one_lost() {
         assert!(old.is_some() && old < young, "{policy:?}: {all:?}");
         assert_eq!(young, Some(all.len() - 1), "{policy:?}: {all:?}");
     }
+}
+
+#[tokio::test]
+async fn what_another_source_of_a_merged_stream_had_handed_over_when_it_closes_is_counted() {
+    let queue = Arc::new(queue_of(QueuePolicy::Close, 2));
+    queue.producer_added();
+    let mut senders = Vec::new();
+    for _ in 0..2 {
+        let (sender, items) = mpsc::unbounded_channel();
+        (0..5).for_each(|n| sender.send(Event::Item(Ok(trade(n)))).unwrap());
+        // As an outlet that is kept does, it stays.
+        senders.push(sender);
+        let target = Arc::new(Mutex::new(queue.clone()));
+        let (mut task, overflow) = (JoinSet::new(), Arc::new(Notify::new()));
+        let gate = Arc::default();
+        let pump = pump(
+            KRAKEN,
+            SubKind::Trades,
+            items,
+            gate,
+            target.clone(),
+            overflow.clone(),
+        );
+        task.spawn(pump);
+        queue.adopt(Source {
+            target,
+            _pump: task,
+            connections: JoinSet::new(),
+            overflow,
+        });
+    }
+    let (mut trades, mut dropped) = (0, 0);
+    timeout(Duration::from_secs(10), async {
+        loop {
+            match queue.recv(usize::MAX, Some(Instant::now())) {
+                Received::Records(slice) => {
+                    slice.events().iter().for_each(|event| match event.kind {
+                        kind::TRADE => trades += 1,
+                        kind::DROPPED => dropped += unsafe { event.payload.notice.count },
+                        kind::ERROR => {}
+                        other => panic!("kind {other}"),
+                    })
+                }
+                Received::Timeout => tokio::task::yield_now().await,
+                Received::Ended => return,
+                Received::Closed => panic!("closed"),
+            }
+        }
+    })
+    .await
+    .expect("its pumps end");
+    assert_eq!((trades, dropped), (2, 8));
 }
