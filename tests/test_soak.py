@@ -22,6 +22,7 @@ from barter_cffi import (
     TradeEvent,
 )
 from barter_cffi.testing.local_exchange import FAULTS, BookUpdate, Fault, Level, Trade
+from barter_cffi.testing.soak.__main__ import show
 from barter_cffi.testing.soak.account import FRAME, Account, Delivery, Memory, Slack, account_of
 from barter_cffi.testing.soak.books import Book
 from barter_cffi.testing.soak.run import Report, too_many_errors, unprovoked
@@ -191,6 +192,15 @@ def test_growth_and_faults_that_never_acted_are_found() -> None:
     assert report(descriptors=[50] * 10 + [51] * 2).problems == ["descriptors grew from 50 to 51"]
     for fault in FAULTS:
         assert report(fired=Counter(FAULTS.keys() - {fault})).problems == [f"the fault {fault.value} never acted"]
+
+
+def test_too_many_rounds_in_which_the_process_stood_still_are_found(capsys: pytest.CaptureFixture[str]) -> None:
+    assert report(spared=3).problems == []
+    assert report(memory=[100], spared=1).problems == [], "one may be in the shortest run"
+    found = report(spared=4)
+    assert found.problems == ["the process stood still in 4 of 12 rounds: they show too little"]
+    show(found)
+    assert "spared              4 of 12 rounds" in capsys.readouterr().out
 
 
 def test_an_error_or_break_where_no_fault_acted_is_found() -> None:

@@ -53,6 +53,7 @@ def show(report: Report) -> None:
         print(f" ({100 * (after / before - 1):+.1f} %)")
         most, left = max(first_quarter(report.descriptors)), final(report.descriptors)
         print(f"descriptors  {most:8} at most in the first quarter, {left:.0f} at the end")
+        print(f"spared       {report.spared:8} of {len(report.memory)} rounds, in which the process stood still")
     for problem in report.problems:
         print(f"NOT IN ORDER: {problem}")
     print("balanced" if not report.problems else "not in order")
