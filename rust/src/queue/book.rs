@@ -1,6 +1,6 @@
-//! One order book as the queue keeps it, exact to the last digit. It gives what upstream's `OrderBook` gives for about
-//! half of its price: a side is ordered worst level first, so that what changes most, the top, is at the end where a
-//! change moves little, and a level is looked for from where the one before it was found.
+//! One order book as the queue keeps it, exact to the last digit. It gives what upstream's `OrderBook` gives:
+//! a side is ordered worst level first, so that what changes most, the top, is at the end where a change moves little,
+//! and a level is looked for from where the one before it was found.
 
 use crate::event::{BarterDecimal, BarterEvent, BarterLevel, Records, flag};
 use std::cmp::Ordering;
