@@ -43,7 +43,7 @@ LINES: dict[str, tuple[str, int]] = {
     "staying_connected": (r"silent: no trade of btc/usdt for [\d.]+ s|disconnected: .*|connected again: .*", 3),
     "changing": (r"the first trade of \w+/usd|subscribed to \w+/usd, \d instruments now|no more of btc/usd", 6),
     "metrics": (r"\d+ events, .* bytes received|\w+ (trades|l1) of [\w/]+: open, .*, last error: None", 4),
-    "maintained_books": (r"(btc|eth): \d+, micro-price [\d.]+", 2),
+    "maintained_books": (r"(btc|eth): \d+, micro-price [\d.]+, [\d.e+]+ bid and [\d.e+]+ asked for", 2),
     "slow_reader": (r"[\d.]+ \| [\d.]+|\d+ older ones were left out: conflated", 10),
     "behind_a_proxy": (r"kraken lists \d+ markets|(buy|sell) [\d.e-]+ at [\d.]+", 11),
     "operators_log": (r"(INFO|DEBUG) barter_cffi\.feed\.open: .* \(exchange=kraken, .*\)", 3),

@@ -1,4 +1,6 @@
-"""Order books that the library keeps: read at any time, from any thread, without handling an event."""
+"""Order books that the library keeps: read at any time, from any thread, without handling an event; as numbers and as
+arrays (extra `numpy`).
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,10 @@ def watch(endpoints: Mapping[ExchangeId, str | Endpoint] | None = None) -> None:
             for instrument, book in books.items():
                 top = book.depth(5)  # at one moment
                 if top.state == "live":
-                    print(f"{instrument.base}: {top.sequence}, micro-price {top.volume_weighed_mid_price:.4f}")
+                    bids, asks = book.arrays(20)  # at another one; each row is a price and an amount
+                    bid, asked = bids[:, 1].sum(), asks[:, 1].sum()
+                    print(f"{instrument.base}: {top.sequence}, micro-price {top.volume_weighed_mid_price:.4f}", end="")
+                    print(f", {bid:.4g} bid and {asked:.4g} asked for")
 
 
 if __name__ == "__main__":

@@ -25,7 +25,9 @@ PATIENT = StreamOptions(
     reconnect=ReconnectPolicy(
         initial=0.25, max=30, max_attempts=100
     ),  # then the stream ends with an error that says why
-    keepalive=10,  # a ping every 10 s; without any frame for 20 s the connection is dead and opened again
+    keepalive=10,  # a ping every 10 s
+    keepalive_timeout=25,  # without any frame for 25 s the connection is dead and opened again
+    max_message_size=4 << 20,  # a message past 4 MiB ends the connection too
     silence={"trades": 30},  # 30 s without a trade of this market are worth a word
     silence_reconnect=True,  # and a new connection
 )
