@@ -92,8 +92,8 @@ def header(command: str, rounds: int) -> Sequence[str]:
         f"{version('barter-cffi')}. Peers: {peers}.",
         "",
         "The servers send prepared frames of Binance spot over loopback as fast as the client reads. Every consumer",
-        "gives the same fields, prices and amounts as numbers; those of the Python peers are compared with our objects before",
-        "anything is timed. Absolute figures belong to this machine, the ratios less so.",
+        "gives the same fields, prices and amounts as numbers; those of the Python peers are compared with our objects",
+        "before anything is timed. Absolute figures belong to this machine, the ratios less so.",
     ]
 
 
