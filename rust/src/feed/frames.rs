@@ -55,6 +55,11 @@ impl<Ex: Venue, I: Input> Frames<Ex, I> {
         self.ended.as_deref()
     }
 
+    /// The next frame is no longer waited for.
+    pub(crate) fn paused(&mut self) {
+        self.incoming.paused();
+    }
+
     fn read(&mut self, text: &str) -> Option<Result<I, SocketError>> {
         let error = if Ex::may_be_data(text) {
             match I::frame(text) {

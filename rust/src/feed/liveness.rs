@@ -34,6 +34,11 @@ impl<S: Stream + Unpin> Live<S> {
         }
     }
 
+    /// The next frame is no longer waited for, until it is polled for again.
+    pub(crate) fn paused(&mut self) {
+        self.waiting_since = None;
+    }
+
     /// The next frame, or the end.
     pub(crate) fn poll_frame(
         &mut self,
@@ -86,6 +91,18 @@ mod tests {
         let ((), end) = tokio::join!(sending, reading);
         assert_eq!(end, Err(Dead(LIMIT)));
         assert_eq!(began.elapsed(), Duration::from_secs(3 * 29 + 30));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_wait_that_was_given_up_does_not_count() {
+        let (_tx, rx) = mpsc::unbounded();
+        let mut live = Live::new(rx, LIMIT);
+        assert!(futures::poll!(std::pin::pin!(next(&mut live))).is_pending());
+        live.paused();
+        sleep(10 * LIMIT).await;
+        let resumed = Instant::now();
+        assert_eq!(next(&mut live).await, Err(Dead(LIMIT)));
+        assert_eq!(resumed.elapsed(), LIMIT);
     }
 
     #[tokio::test(start_paused = true)]

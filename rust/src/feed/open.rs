@@ -300,4 +300,8 @@ where
         let frames = &self.events.stream;
         frames.ended().unwrap_or_default().to_owned()
     }
+
+    fn paused(&mut self) {
+        self.events.as_mut().get_mut().stream.paused();
+    }
 }

@@ -33,6 +33,9 @@ const READ_MAX: usize = 512;
 pub(crate) trait Link<E>: Stream<Item = Item<E>> + Unpin {
     /// Why the stream ended.
     fn ended(&self) -> String;
+
+    /// What was waited for is no longer: for how long nobody polls says nothing about the far side.
+    fn paused(&mut self) {}
 }
 
 /// What all connections of one plan have in common.
@@ -335,7 +338,11 @@ async fn read<L: Link<E>, E>(connection: &mut L, items: &mut Vec<Item<E>>) -> bo
                 Poll::Ready(Some(item)) => items.push(item),
                 Poll::Ready(None) => return Poll::Ready(false),
                 Poll::Pending if items.is_empty() => return Poll::Pending,
-                Poll::Pending => return Poll::Ready(true),
+                Poll::Pending => {
+                    // A queue may hold back what was read.
+                    connection.paused();
+                    return Poll::Ready(true);
+                }
             }
             if items.len() >= READ_MAX {
                 return Poll::Ready(true);

@@ -102,6 +102,13 @@ impl Incoming {
         poll_fn(|cx| self.poll_next(cx)).await
     }
 
+    /// The next frame is no longer waited for.
+    pub(crate) fn paused(&mut self) {
+        if let Some(frames) = &mut self.frames {
+            frames.paused();
+        }
+    }
+
     /// Counts what the connection does.
     pub(crate) fn meter(&self) -> &Meter {
         &self.meter
