@@ -86,7 +86,7 @@ def test_block_holds_back_the_exchange_itself_and_its_connection_lives_on() -> N
             assert stream is not None
             for _ in range(count // 1_000):
                 exchange.emit("binance_spot", "trades", "BTCUSDT", 1_000)
-            # 64 wait in the queue, 8,192 and a few before it, the rest in the sockets.
+            # 64 wait in the queue, what the pump took and one read more before it, the rest in the sockets.
             eventually(lambda: stream.metrics().queued_events == 64)
             read = [stream.recv(10) for _ in range(count)]
             assert [item.id for item in read if isinstance(item, TradeEvent)] == [

@@ -1,7 +1,8 @@
 //! The door into a stream: what a connection (or a test) holds to hand over upstream's items and its own notices.
 //! Everything passes through the one channel of upstream's `DynamicStreams`, so order is kept; what upstream's
 //! `Reconnecting` marker cannot say stands in a side list in the same order, and the pump puts the two together.
-//! Nothing grows without bound: an outlet waits while more than [`WAITING_MAX`] items wait for the pump.
+//! Nothing grows without bound: an outlet waits while more than [`WAITING_MAX`] items wait for the pump, or while the
+//! pump waits for room in a queue whose policy is to block.
 
 use crate::{event, feed::Unwanted, metrics::Meter};
 use barter_data::{
@@ -105,17 +106,22 @@ impl Gate {
         sent.saturating_sub(self.taken.load(Ordering::Acquire))
     }
 
-    /// Waits until at most `left` of the items sent so far wait for the pump; or, with `or_held`, wait with it.
-    async fn until_waiting(&self, left: u64, or_held: bool) {
+    /// Waits until `reached` is true of how many of the items sent so far wait for the pump, and of whether it waits
+    /// itself for room in its queue.
+    async fn until(&self, reached: impl Fn(u64, bool) -> bool) {
         let sent = self.sent.load(Ordering::Acquire);
         loop {
             let moved = self.moved.notified();
             let waiting = sent.saturating_sub(self.taken.load(Ordering::Acquire));
-            if waiting <= left || (or_held && self.held.load(Ordering::Acquire)) {
+            if reached(waiting, self.held()) {
                 return;
             }
             moved.await;
         }
+    }
+
+    fn held(&self) -> bool {
+        self.held.load(Ordering::Acquire)
     }
 }
 
@@ -182,7 +188,7 @@ impl<K> Outlet<K> {
     }
 
     /// Hands over events and errors in their order, all there are but the unwanted; waits while too many wait for the
-    /// pump.
+    /// pump, or the pump for room in its queue.
     pub async fn items(&self, items: &mut Vec<Item<K>>) -> Result<(), OutletClosed> {
         items.retain(|item| {
             let event = item.as_ref().ok();
@@ -198,7 +204,8 @@ impl<K> Outlet<K> {
             }
             self.tx.send(Event::Item(item)).map_err(|_| OutletClosed)?;
         }
-        self.until_waiting(WAITING_MAX, false).await
+        self.until(|waiting, held| waiting <= WAITING_MAX && !held)
+            .await
     }
 
     /// Says that a connection broke.
@@ -231,16 +238,16 @@ impl<K> Outlet<K> {
 
     /// Waits until the pump has dealt with everything sent so far, or waits itself for room in its queue, or is gone.
     pub(crate) async fn taken(&self) -> Result<(), OutletClosed> {
-        self.until_waiting(0, true).await
+        self.until(|waiting, held| waiting == 0 || held).await
     }
 
-    async fn until_waiting(&self, left: u64, or_held: bool) -> Result<(), OutletClosed> {
-        if self.gate.waiting() <= left {
+    async fn until(&self, reached: impl Fn(u64, bool) -> bool) -> Result<(), OutletClosed> {
+        if reached(self.gate.waiting(), self.gate.held()) {
             return Ok(());
         }
         tokio::select! {
             biased;
-            () = self.gate.until_waiting(left, or_held) => Ok(()),
+            () = self.gate.until(reached) => Ok(()),
             () = self.tx.closed() => Err(OutletClosed),
         }
     }

@@ -77,6 +77,7 @@ pub(crate) async fn pump<K>(
             () = overflow.notified() => return refuse_rest(exchange, sub_kind, items, &gate, &ending.0),
         }
         let mut left = batch.drain(..);
+        let mut held = false;
         loop {
             let before = left.len();
             let (mut overflowed, mut lost) = (false, 0);
@@ -106,11 +107,15 @@ pub(crate) async fn pump<K>(
                 _ if overflowed => return refuse_rest(exchange, sub_kind, items, &gate, &ending.0),
                 0 => break,
                 _ => {
-                    gate.hold(true);
+                    if !mem::replace(&mut held, true) {
+                        gate.hold(true);
+                    }
                     room.await;
-                    gate.hold(false);
                 }
             }
+        }
+        if held {
+            gate.hold(false);
         }
     }
 }

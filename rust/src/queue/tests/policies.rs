@@ -3,12 +3,17 @@ use crate::{
     abi::constants::{BARTER_DROPPED_CONFLATED, BARTER_ERROR_QUEUE_FULL},
     event::BarterEvent,
     options::QueuePolicy,
+    outlet::{Gate, Outlet},
     pump::pump,
     queue::book::Book,
 };
 use barter_data::{books::Level, streams::reconnect::Event};
-use std::collections::HashMap;
-use tokio::{sync::mpsc, task::JoinSet, time::timeout};
+use std::{collections::HashMap, pin::pin};
+use tokio::{
+    sync::mpsc,
+    task::JoinSet,
+    time::{sleep, timeout},
+};
 
 const POLICIES: [QueuePolicy; 5] = [
     QueuePolicy::DropOldest,
@@ -701,4 +706,29 @@ async fn what_another_source_of_a_merged_stream_had_handed_over_when_it_closes_i
     .await
     .expect("its pumps end");
     assert_eq!((trades, dropped), (2, 8));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_hands_over_one_more_read_at_the_most_while_a_queue_that_blocks_is_full() {
+    let queue = Arc::new(queue_of(QueuePolicy::Block, 2));
+    let (sender, items) = mpsc::unbounded_channel();
+    let gate = Arc::new(Gate::default());
+    let outlet = Outlet::new(KRAKEN, sender, gate.clone());
+    let target = Arc::new(Mutex::new(queue.clone()));
+    let overflow = Arc::new(Notify::new());
+    let _pump = tokio::spawn(pump(KRAKEN, SubKind::Trades, items, gate, target, overflow));
+    let read = |from: i64| (from..from + 5).map(|n| Ok(trade(n))).collect::<Vec<_>>();
+    outlet.items(&mut read(0)).await.unwrap();
+    // The time moves once nothing else can.
+    sleep(Duration::from_secs(1)).await;
+    let mut second = read(5);
+    let mut handing = pin!(outlet.items(&mut second));
+    assert!(timeout(Duration::from_secs(1), &mut handing).await.is_err());
+    let mut all = Vec::new();
+    for _ in 0..5 {
+        all.extend(told(&queue));
+        sleep(Duration::from_secs(1)).await;
+    }
+    assert_eq!(all, (0..10).map(|n| n.to_string()).collect::<Vec<_>>());
+    assert_eq!(handing.await, Ok(()));
 }
