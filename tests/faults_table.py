@@ -99,7 +99,9 @@ ROWS: Final[dict[str, Row]] = {
     "duplicate-update": Row(Fault.DUPLICATE_FRAME, "event", "nothing", books="nothing"),
     "out-of-order-update": Row(Fault.OUT_OF_ORDER, "event", "nothing", books="snapshot", emits=2),
     "sequence-gap": Row(Fault.SEQUENCE_GAP, "event", "snapshot", books="snapshot"),
-    "outdated-snapshot": Row(Fault.SNAPSHOT_OUTDATED, "opening", "reconnecting", books="reconnecting", snapshots=2),
+    "outdated-snapshot": Row(
+        Fault.SNAPSHOT_OUTDATED, "opening", "delayed", "InvalidSequence", books="delayed", snapshots=2
+    ),
     "snapshot-429": Row(
         Fault.SNAPSHOT_STATUS, "opening", "delayed", "HTTP 429", books="delayed", setting={"status": 429}
     ),
