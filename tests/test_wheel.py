@@ -97,9 +97,9 @@ def test_its_metadata_name_version_licence_requirements_and_extras(wheel: Path) 
     assert required == {
         "": {"anyio", "cffi", "msgspec"},
         "numpy": {"numpy"},
-        "arrow": {"pyarrow"},
+        "arrow": {"numpy", "pyarrow"},
         "cli": {"rich", "typer"},
-        "testing": {"aiohttp"},
+        "testing": {"aiohttp", "trustme"},
         "metrics": {"prometheus_client"},
     }
 
