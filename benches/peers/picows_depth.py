@@ -24,7 +24,7 @@ class Depth(msgspec.Struct, gc=False):
 class Consumer(picows.WSListener):
     def __init__(self) -> None:
         self.decode = msgspec.json.Decoder(Depth).decode
-        self.take = Meter(list).take
+        self.take = Meter(best_first).take
         self.book = OrderBook() if WORKLOAD == "l2-book" else None
         self.acknowledged = False
 
@@ -40,6 +40,11 @@ class Consumer(picows.WSListener):
                 keep(self.book.asks, asks)
             self.take((raw.u, bids, asks))
         self.acknowledged = True
+
+
+def best_first(update: Any) -> list[Any]:
+    """The fields as they are compared; the exchange promises no order of the levels."""
+    return [update[0], sorted(update[1], reverse=True), sorted(update[2])]
 
 
 def keep(side: Any, levels: list[list[float]]) -> None:
