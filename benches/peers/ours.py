@@ -7,7 +7,7 @@ from typing import Any
 
 from measure import CA_FILE, FACE, HOST, NAMES, SCHEME, WORKLOAD, Meter
 
-from barter_cffi import Endpoint, MarketStream, StreamOptions, Subscription, init_dynamic_streams
+from barter_cffi import Endpoint, MarketStream, QueueOptions, StreamOptions, Subscription, init_dynamic_streams
 
 KIND = {"mixed": "trades", "l2-book": "l2"}.get(WORKLOAD, WORKLOAD)
 REST = ("https://" if CA_FILE else "http://") + HOST
