@@ -121,7 +121,7 @@ fn update(number: u64, levels: u64) -> String {
             } else {
                 spread % 9 + 1
             };
-            let cents = level((spread + place) % depth);
+            let cents = level((number * 7_919 + place * 37) % depth);
             let _ = write!(text, r#"{comma}["{}","{amount}.50000000"]"#, price(cents));
         }
         text.replace("\"0.50000000\"", "\"0.00000000\"")
