@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import numpy  # noqa: F401  # before anything is timed
 from measure import CA_FILE, FACE, HOST, NAMES, SCHEME, WORKLOAD, Meter
 
 from barter_cffi import Endpoint, MarketStream, QueueOptions, StreamOptions, Subscription, init_dynamic_streams
@@ -12,10 +13,6 @@ from barter_cffi import Endpoint, MarketStream, QueueOptions, StreamOptions, Sub
 KIND = {"mixed": "trades", "l2-book": "l2"}.get(WORKLOAD, WORKLOAD)
 LOSSLESS = QueueOptions(policy="block")
 REST = ("https://" if CA_FILE else "http://") + HOST
-
-
-if FACE == "arrays":
-    import numpy  # noqa: F401  # before anything is timed
 
 
 def row(event: Any) -> list[Any]:
