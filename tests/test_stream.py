@@ -5,7 +5,10 @@ from __future__ import annotations
 import contextlib
 import gc
 import math
+import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 import weakref
@@ -396,8 +399,17 @@ class Storm:
     """Raises `Interrupted` every 200 microseconds in the main thread, if that is inside of a call that reads.
 
     Not inside of what the garbage collector runs there: Python prints and drops what is raised in it. And not again
-    before the last one was caught: people do not press Ctrl-C twice within microseconds.
+    before the last one was caught: people do not press Ctrl-C twice within microseconds. Another process sends the
+    signals: a thread of this one would wait for the GIL, and the alarm is pytest's, which ends a test that hangs.
     """
+
+    _SENDER = """
+import os, signal, sys, time
+tested = int(sys.argv[1])
+while os.getppid() == tested:
+    time.sleep(0.0002)
+    os.kill(tested, signal.SIGUSR1)
+"""
 
     def __init__(self) -> None:
         self.raised = self.caught = 0
@@ -405,13 +417,14 @@ class Storm:
         self._package = str(Path(barter_cffi.__file__).parent)
 
     def __enter__(self) -> Storm:
-        self._before = signal.signal(signal.SIGALRM, self._interrupt)
-        signal.setitimer(signal.ITIMER_REAL, 0.0002, 0.0002)
+        self._before = signal.signal(signal.SIGUSR1, self._interrupt)
+        self._sender = subprocess.Popen([sys.executable, "-I", "-S", "-c", self._SENDER, str(os.getpid())])
         return self
 
     def __exit__(self, *_: object) -> None:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, self._before)
+        self._sender.kill()
+        self._sender.wait()
+        signal.signal(signal.SIGUSR1, self._before)
 
     def _interrupt(self, _: int, frame: FrameType | None) -> None:
         if self.raised > self.caught or frame is None or not frame.f_code.co_filename.startswith(self._package):
@@ -423,6 +436,7 @@ class Storm:
             frame = frame.f_back
 
 
+@pytest.mark.timeout(3 * BOUND_S)
 @pytest.mark.parametrize("merged", [False, True], ids=["", "merged"])
 @pytest.mark.parametrize("take", [next, *RAISING, lambda stream: stream.recv_batch(7, BOUND_S)])
 def test_signals_at_any_moment_lose_and_repeat_nothing(
