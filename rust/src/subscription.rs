@@ -4,7 +4,8 @@
 use crate::{
     feed::{exchange, limits},
     instrument::{Instrument, Instruments},
-    options::{Raw, StreamOptions, from_json},
+    json::from_json,
+    options::{Raw, StreamOptions},
     status::{Error, Result, Status},
 };
 use barter_data::instrument::MarketInstrumentData;

@@ -11,7 +11,8 @@ use super::{
     snapshot::{quoted, rest_status_meaning},
 };
 use crate::{
-    options::{Raw, StreamOptions, from_json},
+    json::from_json,
+    options::{Raw, StreamOptions},
     status::{Error, Result, Status},
     subscription::nearest,
 };
