@@ -2,7 +2,7 @@
 //! was selected as books queues only notices and errors; its books are read at any time, from any thread.
 
 use crate::{
-    event::{BarterLevel, NO_TIME, decimal, decimal_to_f64, flag},
+    event::{BarterEvent, BarterLevel, NO_TIME, decimal, decimal_to_f64},
     queue::{Book, Changed, Queue},
     status::{Error, Result, Status},
     stream::Stream,
@@ -42,18 +42,13 @@ impl BookView {
             let (price, amount) = (level.price.to_decimal()?, level.amount.to_decimal()?);
             Some(Level { price, amount })
         });
-        let time_engine_ns =
-            last.map_or(NO_TIME, |last| match last.flags & flag::HAS_TIME_ENGINE {
-                0 => NO_TIME,
-                // SAFETY: the last event of a book is a book.
-                _ => unsafe { last.payload.book.time_engine_ns },
-            });
+        let told = last.and_then(BarterEvent::book);
         Self {
             live: book.live(),
             sequence: book.sequence().unwrap_or(0),
             time_exchange_ns: last.map_or(NO_TIME, |last| last.time_exchange_ns),
             time_received_ns: last.map_or(NO_TIME, |last| last.time_received_ns),
-            time_engine_ns,
+            time_engine_ns: told.map_or(NO_TIME, |told| told.time_engine_ns),
             bids: book.bids().take(depth).copied().collect(),
             asks: book.asks().take(depth).copied().collect(),
             bids_total: book.bids().len(),

@@ -252,10 +252,67 @@ pub struct BarterEvent {
     pub payload: BarterPayload,
 }
 
+// Every member of the unions is plain numbers without padding, and covers the whole of what is written when a record is
+// made: reading one is sound whichever was written, and the kind says which has a meaning.
+const _: () = {
+    let whole = size_of::<BarterPayload>();
+    assert!(size_of::<BarterTrade>() == whole && size_of::<BarterL1>() == whole);
+    assert!(size_of::<BarterBook>() == whole && size_of::<BarterLiquidation>() == whole);
+    assert!(size_of::<BarterNotice>() == whole);
+};
+
 impl BarterEvent {
-    /// True of events and errors, which count against the queue; false of what is never dropped.
-    pub fn counts(&self) -> bool {
-        self.kind < kind::NOTICE || self.kind == kind::ERROR
+    /// The trade, of a record of one.
+    #[inline]
+    pub fn trade(&self) -> Option<&BarterTrade> {
+        // SAFETY: all bytes of the payload are written, and any are plain numbers.
+        (self.kind == kind::TRADE).then(|| unsafe { &self.payload.trade })
+    }
+
+    /// Best bid and ask, of a record of them.
+    #[inline]
+    pub fn l1(&self) -> Option<&BarterL1> {
+        // SAFETY: all bytes of the payload are written, and any are plain numbers.
+        (self.kind == kind::L1).then(|| unsafe { &self.payload.l1 })
+    }
+
+    /// The order book, of a snapshot or an update.
+    #[inline]
+    pub fn book(&self) -> Option<&BarterBook> {
+        // SAFETY: all bytes of the payload are written, and any are plain numbers.
+        (self.kind == kind::BOOK).then(|| unsafe { &self.payload.book })
+    }
+
+    /// The same, to be changed.
+    #[inline]
+    pub fn book_mut(&mut self) -> Option<&mut BarterBook> {
+        // SAFETY: all bytes of the payload are written, and any are plain numbers.
+        (self.kind == kind::BOOK).then(|| unsafe { &mut self.payload.book })
+    }
+
+    /// What the stream says of itself, of an error and every other notice.
+    #[inline]
+    pub fn notice(&self) -> Option<&BarterNotice> {
+        // SAFETY: all bytes of the payload are written, and any are plain numbers.
+        (self.kind >= kind::NOTICE).then(|| unsafe { &self.payload.notice })
+    }
+
+    /// The same, to be changed.
+    #[inline]
+    pub fn notice_mut(&mut self) -> Option<&mut BarterNotice> {
+        // SAFETY: all bytes of the payload are written, and any are plain numbers.
+        (self.kind >= kind::NOTICE).then(|| unsafe { &mut self.payload.notice })
+    }
+
+    /// Where a trade's id stands in the text, and its length, where it is not in the record itself.
+    #[inline]
+    pub fn id_in_text(&self) -> Option<(u64, usize)> {
+        let trade = self
+            .trade()
+            .filter(|_| self.flags & flag::ID_IN_TEXT != 0)?;
+        // SAFETY: the first bytes of either member are written, and any are a number.
+        let offset = unsafe { trade.id.text_offset };
+        Some((offset, trade.id_len as usize))
     }
 }
 
@@ -286,35 +343,19 @@ impl Records {
     /// Appends a copy of `other`'s record `index` with its levels and text.
     pub fn copy_from(&mut self, other: &Records, index: usize) {
         let mut event = other.events[index];
-        match (
-            &mut event.payload,
-            event.kind,
-            event.flags & flag::ID_IN_TEXT,
-        ) {
-            (payload, kind::TRADE, flag::ID_IN_TEXT) => {
-                // SAFETY: `kind` and `flags` say which members of the unions were written.
-                let (offset, len) = unsafe { (payload.trade.id.text_offset, payload.trade.id_len) };
-                let offset = self.copy_text(other, offset, len as usize);
-                payload.trade.id.text_offset = offset;
-            }
-            (payload, kind::BOOK, _) => {
-                // SAFETY: `kind` says which member of the union was written.
-                let book = unsafe { &mut payload.book };
-                book.bids_offset = self.copy_levels(other, book.bids_offset, book.bids_len);
-                book.asks_offset = self.copy_levels(other, book.asks_offset, book.asks_len);
-            }
-            (payload, kind::NOTICE.., _) => {
-                // SAFETY: `kind` says which member of the union was written.
-                let notice = unsafe { &mut payload.notice };
-                notice.text_offset =
-                    self.copy_text(other, notice.text_offset, notice.text_len as usize);
-                notice.instruments_offset = self.copy_text(
-                    other,
-                    notice.instruments_offset,
-                    notice.instruments_len as usize * size_of::<u32>(),
-                );
-            }
-            _ => {}
+        if let Some((offset, len)) = event.id_in_text() {
+            event.payload.trade.id.text_offset = self.copy_text(other, offset, len);
+        } else if let Some(book) = event.book_mut() {
+            book.bids_offset = self.copy_levels(other, book.bids_offset, book.bids_len);
+            book.asks_offset = self.copy_levels(other, book.asks_offset, book.asks_len);
+        } else if let Some(notice) = event.notice_mut() {
+            notice.text_offset =
+                self.copy_text(other, notice.text_offset, notice.text_len as usize);
+            notice.instruments_offset = self.copy_text(
+                other,
+                notice.instruments_offset,
+                notice.instruments_len as usize * size_of::<u32>(),
+            );
         }
         self.events.push(event);
     }

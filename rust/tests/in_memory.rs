@@ -219,7 +219,7 @@ fn an_error_and_a_marker_keep_their_place_among_the_events() {
             Received::Records(slice) => {
                 for event in slice.events() {
                     if event.kind == kind::ERROR {
-                        let notice = unsafe { event.payload.notice };
+                        let notice = event.notice().unwrap();
                         let text = &slice.records().text[notice.text_offset as usize..]
                             [..notice.text_len as usize];
                         assert_eq!(text, b"SocketError: boom");

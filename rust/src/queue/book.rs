@@ -17,10 +17,11 @@ pub(crate) struct Book {
 }
 
 impl Book {
-    /// Takes in a book record: a snapshot replaces the book, an update changes levels and an amount of zero removes one.
+    /// Takes in a record of a book: a snapshot replaces the book, an update changes levels and an amount of zero removes one.
     pub(crate) fn apply(&mut self, records: &Records, event: &BarterEvent) {
-        // SAFETY: only called with records of books, of which the book was written.
-        let book = unsafe { event.payload.book };
+        let Some(book) = event.book() else {
+            return;
+        };
         let range = |offset: u32, len: u32| &records.levels[offset as usize..][..len as usize];
         let bids = range(book.bids_offset, book.bids_len);
         let asks = range(book.asks_offset, book.asks_len);
@@ -43,8 +44,7 @@ impl Book {
 
     /// The sequence number of the last event.
     pub(crate) fn sequence(&self) -> Option<u64> {
-        // SAFETY: `last` is a record of a book, of which the book was written.
-        self.last.map(|last| unsafe { last.payload.book.sequence })
+        self.last.as_ref()?.book().map(|book| book.sequence)
     }
 
     /// Whether it is the exchange's book: it had a snapshot, and no connection broke and no update is missing since.
@@ -89,10 +89,10 @@ impl Book {
             records.levels.extend(side.0.iter().rev());
             (offset, side.0.len() as u32)
         };
-        // SAFETY: `last` is a record of a book, of which the book was written.
-        let book = unsafe { &mut made.payload.book };
-        (book.bids_offset, book.bids_len) = append(&self.bids);
-        (book.asks_offset, book.asks_len) = append(&self.asks);
+        if let Some(book) = made.book_mut() {
+            (book.bids_offset, book.bids_len) = append(&self.bids);
+            (book.asks_offset, book.asks_len) = append(&self.asks);
+        }
         records.events.push(made);
     }
 

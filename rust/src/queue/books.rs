@@ -29,11 +29,10 @@ impl BookKey {
     }
 }
 
-/// Whether an error says that its instrument's book misses an update.
-pub(super) fn breaks_a_book(error: &BarterEvent) -> bool {
-    // SAFETY: only called with records of errors, of which the notice was written.
-    let code = unsafe { error.payload.notice.code };
-    i32::from(code) == BARTER_ERROR_INVALID_SEQUENCE
+/// Whether it is an error that says that its instrument's book misses an update.
+pub(super) fn breaks_a_book(event: &BarterEvent) -> bool {
+    let error = event.notice().filter(|_| event.kind == kind::ERROR);
+    error.is_some_and(|error| i32::from(error.code) == BARTER_ERROR_INVALID_SEQUENCE)
 }
 
 /// Every book of a queue.
@@ -51,20 +50,18 @@ impl Books {
     ) {
         for event in &records.events[range] {
             let key = BookKey::of_record(event);
-            match event.kind {
-                kind::BOOK if wanted(key) => {
+            match (event.kind, event.notice()) {
+                (kind::BOOK, _) if wanted(key) => {
                     self.0.entry(key).or_default().apply(records, event);
                 }
-                kind::RECONNECTING => {
-                    // SAFETY: the record is a notice.
-                    let notice = unsafe { &event.payload.notice };
+                (kind::RECONNECTING, Some(notice)) => {
                     let touched = gap::instruments(records, notice);
                     self.stale(|book| {
                         let is_touched = touched.is_empty() || touched.contains(&book.1);
                         book.0 == key.0 && is_touched && wanted(book)
                     });
                 }
-                kind::ERROR if breaks_a_book(event) => {
+                _ if breaks_a_book(event) => {
                     self.stale(|book| book == key && wanted(book));
                 }
                 _ => {}

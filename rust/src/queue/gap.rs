@@ -131,16 +131,13 @@ pub(super) fn instruments(records: &Records, notice: &BarterNotice) -> Vec<u32> 
 /// What is to be told of a record that nobody will read, and how many events and errors it is.
 fn loss(records: &Records, index: usize, why: Why) -> (Option<Notice>, u64) {
     let event = &records.events[index];
-    if event.kind >= kind::NOTICE && event.kind != kind::ERROR {
-        return (Some(notice_of(records, event)), 0);
-    }
     if event.flags & flag::RECOVERED != 0 {
         return (None, 0);
     }
-    let sub_kind = match event.kind {
-        // SAFETY: of an error record the notice was written.
-        kind::ERROR => unsafe { event.payload.notice.sub_kind },
-        market => market,
+    let sub_kind = match event.notice() {
+        None => event.kind,
+        Some(error) if event.kind == kind::ERROR => error.sub_kind,
+        Some(notice) => return (Some(notice_of(records, event, notice)), 0),
     };
     let exchange = exchange::by_number(event.exchange).map(|row| row.id);
     let mut dropped = Notice::new(kind::DROPPED, exchange, sub_kind, event.time_received_ns);
@@ -169,22 +166,23 @@ pub(super) fn merge_into_last(records: &mut Records, notice: &Notice) -> bool {
     let Some(last) = records.events.last() else {
         return false;
     };
-    if last.kind < kind::NOTICE {
+    let Some(told) = last.notice() else {
         return false;
-    }
-    let mut merged = notice_of(records, last);
+    };
+    let mut merged = notice_of(records, last, told);
     if !equal(&merged, notice) {
         return false;
     }
     merge(&mut merged, notice.clone());
     if let Some(last) = records.events.last_mut() {
         last.time_received_ns = notice.time_ns;
-        // SAFETY: the record is a notice. Its text stays: equal notices have equal texts.
-        let record = unsafe { &mut last.payload.notice };
-        record.count = merged.count;
-        record.last_ns = merged.last_ns;
-        record.attempts = merged.attempts;
-        record.duration_ns = merged.duration_ns;
+        if let Some(told) = last.notice_mut() {
+            // Its text stays: equal notices have equal texts.
+            told.count = merged.count;
+            told.last_ns = merged.last_ns;
+            told.attempts = merged.attempts;
+            told.duration_ns = merged.duration_ns;
+        }
     }
     true
 }
@@ -224,9 +222,7 @@ fn merge(known: &mut Notice, newer: Notice) {
 }
 
 /// The notice that a record was made of.
-fn notice_of(records: &Records, event: &BarterEvent) -> Notice {
-    // SAFETY: only called for kinds of notices, of which the notice was written.
-    let notice: BarterNotice = unsafe { event.payload.notice };
+fn notice_of(records: &Records, event: &BarterEvent, notice: &BarterNotice) -> Notice {
     let reason = &records.text[notice.text_offset as usize..][..notice.text_len as usize];
     Notice {
         kind: event.kind,
@@ -241,6 +237,6 @@ fn notice_of(records: &Records, event: &BarterEvent) -> Notice {
         attempts: notice.attempts,
         duration_ns: notice.duration_ns,
         text: String::from_utf8_lossy(reason).into_owned(),
-        instruments: instruments(records, &notice),
+        instruments: instruments(records, notice),
     }
 }

@@ -135,10 +135,8 @@ impl State {
     pub(crate) fn instrument_at(&self, exchange: ExchangeId, sequence: u64) -> u32 {
         let exchange = exchange::number(exchange);
         let at = |event: &&BarterEvent| {
-            // SAFETY: of a book record the book was written.
-            event.kind == kind::BOOK
-                && event.exchange == exchange
-                && unsafe { event.payload.book.sequence } == sequence
+            let book = event.book().filter(|_| event.exchange == exchange);
+            book.is_some_and(|book| book.sequence == sequence)
         };
         let sealed = self.chunks.iter().rev();
         let mut sealed = sealed.flat_map(|waiting| waiting.chunk.events.iter().rev());
@@ -205,11 +203,7 @@ impl State {
         let Some(record) = lost.events.first().copied() else {
             return;
         };
-        let of_book = match record.kind {
-            kind::BOOK => true,
-            kind::ERROR => breaks_a_book(&record),
-            _ => false,
-        };
+        let of_book = record.kind == kind::BOOK || breaks_a_book(&record);
         if of_book && self.options.policy != QueuePolicy::Close {
             let key = BookKey::of_record(&record);
             self.lose_books(BTreeSet::from([key]), why);

@@ -81,9 +81,9 @@ fn drain(queue: &Queue) -> Vec<String> {
         match queue.recv(usize::MAX, Some(Instant::now())) {
             Received::Records(slice) => all.extend(slice.events().iter().map(|event| {
                 let notice =
-                    |name: &str| format!("{name} {}", unsafe { event.payload.notice.count });
+                    |name: &str| format!("{name} {}", event.notice().unwrap().count);
                 match event.kind {
-                    kind::TRADE => format!("{}", unsafe { event.payload.trade.price }),
+                    kind::TRADE => format!("{}", event.trade().unwrap().price),
                     kind::BOOK => {
                         let of = event.instrument;
                         let made = if event.flags & flag::RECOVERED != 0 {
@@ -91,7 +91,7 @@ fn drain(queue: &Queue) -> Vec<String> {
                         } else {
                             ""
                         };
-                        let book = unsafe { event.payload.book };
+                        let book = event.book().unwrap();
                         format!("book {of} at {} of {}{made}", book.sequence, book.bids_len)
                     }
                     kind::ERROR => notice("error"),
@@ -115,9 +115,9 @@ fn what_goes_in_comes_out_in_order_in_slices_of_any_size() {
         let slice = take(&queue, max);
         assert!((1..=max.min(CHUNK_EVENTS_MAX)).contains(&slice.events().len()));
         for event in slice.events() {
-            let trade = unsafe { event.payload.trade };
-            let offset = unsafe { trade.id.text_offset } as usize;
-            let id = &slice.records().text[offset..][..trade.id_len as usize];
+            let trade = event.trade().unwrap();
+            let (offset, len) = event.id_in_text().unwrap();
+            let id = &slice.records().text[offset as usize..][..len];
             assert_eq!(id, format!("{:050}", trade.price as i64).as_bytes());
             prices.push(trade.price as i64);
         }
@@ -132,7 +132,7 @@ fn the_oldest_chunk_goes_and_the_notice_in_its_place_has_the_exact_count() {
     queue.push(|state| (0..21).for_each(|number| state.event(&trade(number))));
     let first = take(&queue, 100);
     let event = first.events()[0];
-    let notice = unsafe { event.payload.notice };
+    let notice = event.notice().unwrap();
     assert_eq!(
         (event.kind, notice.count, notice.sub_kind),
         (kind::DROPPED, 6, 1)
@@ -365,7 +365,7 @@ fn the_times_of_a_loss_are_those_of_its_first_and_last_event_in_their_order() {
     let queue = queue(1);
     queue.push(|state| (1..=3).for_each(|n| state.event(&book(0, n, n == 1, &[(n as i64, 1)]))));
     let event = take(&queue, 1).events()[0];
-    let notice = unsafe { event.payload.notice };
+    let notice = event.notice().unwrap();
     assert_eq!((event.kind, notice.count), (kind::DROPPED, 3));
     assert_eq!((notice.first_ns, notice.last_ns), (1, 3));
 }

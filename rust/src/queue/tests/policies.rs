@@ -51,11 +51,9 @@ fn told(queue: &Queue) -> Vec<String> {
     let mut all = Vec::new();
     while let Received::Records(slice) = queue.recv(usize::MAX, Some(Instant::now())) {
         all.extend(slice.events().iter().map(|event| match event.kind {
-            kind::L1 => format!("{}: {}", event.instrument, unsafe {
-                event.payload.l1.bid_price
-            }),
+            kind::L1 => format!("{}: {}", event.instrument, event.l1().unwrap().bid_price),
             kind::DROPPED => {
-                let notice = unsafe { event.payload.notice };
+                let notice = event.notice().unwrap();
                 let why = match i32::from(notice.code) {
                     BARTER_DROPPED_CONFLATED => "conflated",
                     _ => "dropped",
@@ -63,7 +61,7 @@ fn told(queue: &Queue) -> Vec<String> {
                 format!("{why} {}", notice.count)
             }
             kind::BOOK => {
-                let book = unsafe { event.payload.book };
+                let book = event.book().unwrap();
                 let made = if event.flags & flag::RECOVERED != 0 {
                     " recovered"
                 } else {
@@ -74,7 +72,7 @@ fn told(queue: &Queue) -> Vec<String> {
                     event.instrument, book.sequence, book.bids_len
                 )
             }
-            kind::TRADE => format!("{}", unsafe { event.payload.trade.price }),
+            kind::TRADE => format!("{}", event.trade().unwrap().price),
             kind::RECONNECTING => "reconnecting".to_owned(),
             kind::ERROR => "error".to_owned(),
             other => panic!("kind {other}"),
@@ -195,7 +193,7 @@ fn close_delivers_what_waits_then_the_loss_then_why_and_ends() {
     for price in 0..3 {
         let slice = take(&queue, 1);
         assert_eq!(
-            unsafe { slice.events()[0].payload.trade.price },
+            slice.events()[0].trade().unwrap().price,
             price as f64
         );
     }
@@ -208,8 +206,8 @@ fn close_delivers_what_waits_then_the_loss_then_why_and_ends() {
     let last = take(&queue, 9);
     let kinds: Vec<u8> = last.events().iter().map(|event| event.kind).collect();
     assert_eq!(kinds, [kind::DROPPED, kind::RECONNECTING, kind::ERROR]);
-    assert_eq!(unsafe { last.events()[0].payload.notice.count }, 2);
-    let error = unsafe { last.events()[2].payload.notice };
+    assert_eq!(last.events()[0].notice().unwrap().count, 2);
+    let error = last.events()[2].notice().unwrap();
     assert_eq!(i32::from(error.code), BARTER_ERROR_QUEUE_FULL);
     let text = &last.records().text[error.text_offset as usize..][..error.text_len as usize];
     let text = std::str::from_utf8(text).unwrap();
@@ -266,9 +264,9 @@ struct Account {
 impl Account {
     fn receive(&mut self, records: &Records, event: &BarterEvent) {
         match event.kind {
-            kind::DROPPED => self.reported += unsafe { event.payload.notice.count },
+            kind::DROPPED => self.reported += event.notice().unwrap().count,
             kind::BOOK => {
-                let book = unsafe { event.payload.book };
+                let book = event.book().unwrap();
                 let last = self
                     .sequences
                     .insert(event.instrument, book.sequence)
@@ -692,7 +690,7 @@ async fn what_another_source_of_a_merged_stream_had_handed_over_when_it_closes_i
                 Received::Records(slice) => {
                     slice.events().iter().for_each(|event| match event.kind {
                         kind::TRADE => trades += 1,
-                        kind::DROPPED => dropped += unsafe { event.payload.notice.count },
+                        kind::DROPPED => dropped += event.notice().unwrap().count,
                         kind::ERROR => {}
                         other => panic!("kind {other}"),
                     })
