@@ -419,8 +419,8 @@ def test_one_place_converts_market_events_in_rust_and_one_in_python() -> None:
     """There is one conversion of `MarketEvent` into a record in Rust and one place in Python that unpacks records."""
     rust = rust_sources()
     defining = [name for name, text in rust.items() if re.search(r"\bfn push_event\b", text)]
-    assert defining == ["event.rs"]
-    assert len(re.findall(r"\bfn push_event\b", rust["event.rs"])) == 1
+    assert defining == ["event/market.rs"]
+    assert len(re.findall(r"\bfn push_event\b", rust["event/market.rs"])) == 1
 
     package = Path(barter_cffi.__file__).parent
     python = {

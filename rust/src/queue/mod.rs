@@ -1,18 +1,21 @@
 //! The queue between a pump and its reader: chunks of records, bounded in events and bytes. Pumps push under one lock;
-//! `recv` takes at most a chunk. What happens when it is full is its policy ([`state`]); whatever is lost, a `Dropped`
-//! notice with the exact count stands in its place ([`gap`]), and for order books a snapshot follows it ([`books`]).
+//! `recv` takes at most a chunk of what they hold ([`state`]). What happens when it is full is its [`policy`]; whatever is
+//! lost, a `Dropped` notice with the exact count stands in its place ([`gap`], [`telling`]), and for order books a snapshot
+//! follows it ([`books`]). Queues are merged ([`merging`]), and order books [`maintained`] instead of queued.
 
 mod book;
 mod books;
 mod gap;
+mod maintained;
+mod merging;
 mod policy;
 mod state;
+mod telling;
 #[cfg(test)]
 mod tests;
 
 use crate::{
-    event::{BarterEvent, Records, instrument_number},
-    feed::exchange,
+    event::{BarterEvent, Records},
     metrics::{Meter, Metrics, StreamMetrics},
     options::QueueOptions,
     platform::ReadySignal,
@@ -25,9 +28,9 @@ use barter_data::subscription::{
     liquidation::Liquidation,
     trade::PublicTrade,
 };
-use barter_instrument::{exchange::ExchangeId, instrument::InstrumentIndex};
+use barter_instrument::exchange::ExchangeId;
 pub(crate) use book::Book;
-use books::BookKey;
+pub use maintained::Changed;
 use parking_lot::{Condvar, Mutex};
 pub(crate) use state::State;
 use std::{
@@ -62,19 +65,6 @@ pub enum Received {
     /// The time was up, or the wait was ended by [`Queue::wake`].
     Timeout,
     /// The producers are gone and everything was read.
-    Ended,
-    /// The queue was closed.
-    Closed,
-}
-
-/// What [`Queue::changed_since`] found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Changed {
-    /// The books have changed, so often by now.
-    To(u64),
-    /// The time was up.
-    Timeout,
-    /// The producers are gone: the books change no more.
     Ended,
     /// The queue was closed.
     Closed,
@@ -320,116 +310,6 @@ impl Queue {
             counts: state.counts(),
             connections: state.meters.read(),
         }
-    }
-
-    /// From now on the books are maintained, and only notices and errors are queued.
-    pub(crate) fn maintain(&self) {
-        let mut state = self.state.lock();
-        state.maintain();
-        self.changed(&mut state);
-        // A pump that was held is not any more.
-        self.room.notify_waiters();
-    }
-
-    /// The books that a connection will bring, or brings no more.
-    pub(crate) fn subscribed(
-        &self,
-        exchange: ExchangeId,
-        instruments: impl IntoIterator<Item = InstrumentIndex>,
-        subscribed: bool,
-    ) {
-        let mut state = self.state.lock();
-        for instrument in instruments {
-            let key = BookKey(exchange::number(exchange), instrument_number(instrument));
-            state.books.subscribed(key, subscribed);
-        }
-        if let Some(version) = &mut state.version {
-            *version += 1;
-        }
-        self.changed(&mut state);
-    }
-
-    /// Whether the books are maintained: not in a stream of events.
-    pub(crate) fn maintains(&self) -> bool {
-        self.state.lock().version.is_some()
-    }
-
-    /// The instruments of the books.
-    pub(crate) fn books(&self) -> Vec<u32> {
-        let state = self.state.lock();
-        state.books.keys().map(|key| key.1).collect()
-    }
-
-    /// Looks at a maintained book; `None` where there is none.
-    pub(crate) fn book<T>(&self, instrument: u32, look: impl FnOnce(&Book) -> T) -> Option<T> {
-        let state = self.state.lock();
-        let key = state.books.keys().find(|key| key.1 == instrument)?;
-        state.books.get(key).map(look)
-    }
-
-    /// Waits until the maintained books have changed more than `seen` times; how often they have.
-    pub(crate) fn changed_since(&self, seen: u64, deadline: Option<Instant>) -> Changed {
-        let mut state = self.state.lock();
-        let mut timed_out = false;
-        loop {
-            let version = state.version.unwrap_or_default();
-            if state.closed {
-                return Changed::Closed;
-            }
-            if version > seen {
-                return Changed::To(version);
-            }
-            if state.producers == 0 {
-                return Changed::Ended;
-            }
-            if timed_out {
-                return Changed::Timeout;
-            }
-            match deadline {
-                None => self.moved.wait(&mut state),
-                Some(deadline) => {
-                    timed_out = Instant::now() >= deadline
-                        || self.moved.wait_until(&mut state, deadline).timed_out();
-                }
-            }
-        }
-    }
-
-    /// Merges queues into one: waiting chunks ordered by first arrival, each source in its own order. The sources'
-    /// pumps push into the merged queue from now on. Nothing is lost by merging: the bounds add up. All have one policy.
-    pub(crate) fn merge(queues: &[Arc<Queue>]) -> Arc<Queue> {
-        let options = queues.iter().map(|queue| queue.options);
-        let options = options
-            .reduce(|a, b| QueueOptions {
-                capacity: a.capacity.saturating_add(b.capacity),
-                max_bytes: a.max_bytes.saturating_add(b.max_bytes),
-                spin: a.spin.max(b.spin),
-                ..a
-            })
-            .unwrap_or_default();
-        let merged = Arc::new(Queue::new(options));
-        for queue in queues {
-            // The targets are locked while they change, so no pump pushes into the emptied queue.
-            let targets: Vec<_> = {
-                let state = queue.state.lock();
-                state
-                    .sources
-                    .iter()
-                    .map(|source| source.target.clone())
-                    .collect()
-            };
-            let mut targets: Vec<_> = targets.iter().map(|target| target.lock()).collect();
-            let mut from = queue.state.lock();
-            merged.state.lock().absorb(&mut from);
-            for target in &mut targets {
-                **target = merged.clone();
-            }
-            queue.room.notify_waiters();
-        }
-        merged.state.lock().sort();
-        // Where one of them has overflowed, this ends the others.
-        merged.push(|_| {});
-        merged
     }
 
     /// After every change: tells the descriptor, and wakes a waiter where there is something for it.

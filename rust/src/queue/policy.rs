@@ -6,7 +6,6 @@ use super::{
     KeptBook, State,
     books::{BookKey, breaks_a_book},
     gap::{self, Why},
-    state::notices,
 };
 use crate::{
     abi::constants::BARTER_ERROR_QUEUE_FULL,
@@ -105,30 +104,6 @@ impl State {
             return self.back.add(notice.clone());
         }
         self.append(|records| push_notice(records, notice));
-    }
-
-    /// Folds a notice or an error that was appended into the books of a gap, which are ahead of what waits.
-    fn tell_books_ahead(&mut self, notice: &Notice) {
-        let (front, back) = (&self.front, &self.back);
-        if self.version.is_none() && (front.has_books() || back.has_books()) {
-            self.folding.clear();
-            push_notice(&mut self.folding, notice);
-            self.books.fold(&self.folding, 0..1, |key| {
-                front.book(key).is_some() || back.book(key).is_some()
-            });
-        }
-    }
-
-    /// Folds a record into the books, where they are maintained.
-    fn maintains(&mut self, push: impl FnOnce(&mut Records)) -> bool {
-        let Some(version) = &mut self.version else {
-            return false;
-        };
-        *version += 1;
-        self.folding.clear();
-        push(&mut self.folding);
-        self.books.fold(&self.folding, 0..1, |_| true);
-        true
     }
 
     /// The instrument of the exchange whose newest event has this sequence number.
@@ -245,51 +220,6 @@ impl State {
             }
             self.lose_books(books, Why::Full);
         }
-    }
-
-    /// These books miss something from now on, where they did not yet: what waits for them is folded into them, as is
-    /// whatever still comes until the loss is told.
-    fn lose_books(&mut self, mut books: BTreeSet<BookKey>, why: Why) {
-        books.retain(|key| self.front.book(*key).is_none() && self.back.book(*key).is_none());
-        if books.is_empty() {
-            return;
-        }
-        for waiting in &self.chunks {
-            self.books
-                .fold(&waiting.chunk, waiting.unread(), |key| books.contains(&key));
-        }
-        let open = 0..self.open.events.len();
-        self.books
-            .fold(&self.open, open, |key| books.contains(&key));
-        let told = notices(self.back.clone());
-        let all = 0..told.events.len();
-        self.books.fold(&told, all, |key| books.contains(&key));
-        let behind = self.options.policy == QueuePolicy::DropNewest;
-        let gap = if behind {
-            &mut self.back
-        } else {
-            &mut self.front
-        };
-        books.into_iter().for_each(|key| gap.add_book(key, why));
-    }
-
-    /// Appends what is lost behind the chunks if it fits with one record more. False where it does not.
-    fn tell_back(&mut self, bytes: usize) -> bool {
-        let (notices, text) = self.back.size();
-        let books = self.back.books().filter_map(|key| self.books.get(key));
-        let (books, levels) = books.fold((0, 0), |(count, levels), book| {
-            (count + 1, levels + book.levels())
-        });
-        let records = notices + books;
-        if self.full(records + 1, bytes_of(records, levels, text) + bytes) {
-            return false;
-        }
-        let gap = std::mem::take(&mut self.back);
-        let told = self.told(gap);
-        for index in 0..told.events.len() {
-            self.append(|open| open.copy_from(&told, index));
-        }
-        true
     }
 
     /// The queue is full and its policy is to close: what waits is still read, then this is told, then it ends.

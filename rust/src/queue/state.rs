@@ -1,5 +1,6 @@
 //! What a queue holds: sealed chunks, the open one, and at either end what was lost and is not yet told. Chunks enter
-//! behind and leave in front; [`policy`](super::policy) decides what may enter.
+//! behind and leave in front; [`policy`](super::policy) decides what may enter, [`telling`](super::telling) what is said
+//! of what is lost.
 
 use super::{
     Slice,
@@ -7,14 +8,14 @@ use super::{
     gap::Gap,
 };
 use crate::{
-    event::{BarterEvent, Notice, Records, bytes_of, kind, push_notice},
+    event::{Notice, Records, bytes_of},
     metrics::{Meters, Metrics},
     options::{QueueOptions, QueuePolicy},
     platform::ReadySignal,
     pump::Source,
 };
 use std::{
-    collections::{BTreeSet, HashMap, VecDeque},
+    collections::{HashMap, VecDeque},
     mem,
     ops::Range,
     sync::{
@@ -30,7 +31,7 @@ pub(super) const CHUNK_EVENTS_MAX: usize = 1_024;
 static ARRIVALS: AtomicU64 = AtomicU64::new(0);
 
 /// The arrival of what begins now.
-fn arrival() -> u64 {
+pub(super) fn arrival() -> u64 {
     ARRIVALS.fetch_add(1, Ordering::Relaxed) + 1
 }
 
@@ -42,7 +43,7 @@ pub(super) struct Waiting {
 }
 
 impl Waiting {
-    fn new(records: Records, arrival: u64) -> Self {
+    pub(super) fn new(records: Records, arrival: u64) -> Self {
         Self {
             chunk: Arc::new(records),
             next: 0,
@@ -228,7 +229,7 @@ impl State {
     }
 
     /// Puts a chunk in the queue, unless there is nothing left in it.
-    fn insert(&mut self, place: usize, waiting: Waiting) {
+    pub(super) fn insert(&mut self, place: usize, waiting: Waiting) {
         if waiting.left() > 0 {
             self.waiting += waiting.left();
             self.sealed_bytes += waiting.chunk.bytes();
@@ -288,37 +289,6 @@ impl State {
         }
     }
 
-    /// From now on the books are maintained: what waits for them and whatever comes is folded into them and not queued.
-    pub(super) fn maintain(&mut self) {
-        self.seal();
-        let behind = mem::take(&mut self.back);
-        // A book of a gap is ahead of what waits for it.
-        let ahead: BTreeSet<_> = self.front.books().chain(behind.books()).collect();
-        let behind = notices(behind);
-        for _ in 0..self.chunks.len() {
-            let Some(waiting) = self.remove_oldest() else {
-                break;
-            };
-            self.books.fold(&waiting.chunk, waiting.unread(), |key| {
-                !ahead.contains(&key)
-            });
-            let mut kept = Records::default();
-            for index in waiting.unread() {
-                if waiting.chunk.events[index].kind != kind::BOOK {
-                    kept.copy_from(&waiting.chunk, index);
-                }
-            }
-            self.insert(self.chunks.len(), Waiting::new(kept, waiting.arrival));
-        }
-        self.front.forget_books();
-        let told = 0..behind.events.len();
-        self.books.fold(&behind, told, |key| !ahead.contains(&key));
-        self.insert(self.chunks.len(), Waiting::new(behind, 0));
-        // Notices are few and may go unread, which must not keep the books from going on.
-        self.options.policy = QueuePolicy::DropOldest;
-        self.version = Some(1);
-    }
-
     /// Puts small chunks in front together, up to `max` records.
     fn gather(&mut self, max: usize) {
         let mut gathered = Records::default();
@@ -335,73 +305,6 @@ impl State {
         self.insert(0, Waiting::new(gathered, 0));
     }
 
-    /// Puts the front gap's notices in front, and after them a snapshot of every book that missed something. What still
-    /// waits for those books is in the snapshot, so it goes too, and is counted.
-    fn tell_front(&mut self) {
-        let mut gap = mem::take(&mut self.front);
-        if gap.has_books() {
-            self.seal();
-            for _ in 0..self.chunks.len() {
-                if let Some(waiting) = self.remove_oldest() {
-                    let kept = self.without_books(waiting, &mut gap);
-                    self.insert(self.chunks.len(), kept);
-                }
-            }
-        }
-        let told = self.told(gap);
-        self.insert(0, Waiting::new(told, 0));
-    }
-
-    /// Puts what was lost behind the chunks in their place, when all of them are gone.
-    fn tell_end(&mut self) {
-        if self.ending.is_some() && self.producers > 0 {
-            return;
-        }
-        let gap = mem::take(&mut self.back);
-        let mut told = match self.ending {
-            None => self.told(gap),
-            // Nothing follows, so no book is needed.
-            Some(_) => notices(gap),
-        };
-        if let Some(ending) = self.ending.take() {
-            push_notice(&mut told, &ending);
-        }
-        self.insert(0, Waiting::new(told, 0));
-    }
-
-    /// The notices of a gap, and after them the snapshots of its books.
-    pub(super) fn told(&self, gap: Gap) -> Records {
-        let books: Vec<_> = gap.books().collect();
-        let mut told = notices(gap);
-        for key in books {
-            if let Some(book) = self.books.get(key) {
-                book.push_snapshot(&mut told);
-            }
-        }
-        told
-    }
-
-    /// The chunk without events of the gap's books, which are counted as lost.
-    fn without_books(&mut self, waiting: Waiting, gap: &mut Gap) -> Waiting {
-        let touched = |gap: &Gap, event: &BarterEvent| {
-            let book = event.kind == kind::BOOK;
-            book.then(|| gap.book(BookKey::of_record(event))).flatten()
-        };
-        let chunk = &waiting.chunk;
-        let mut unread = waiting.unread();
-        if !unread.any(|index| touched(gap, &chunk.events[index]).is_some()) {
-            return waiting;
-        }
-        let mut kept = Records::default();
-        for index in waiting.unread() {
-            match touched(gap, &chunk.events[index]) {
-                Some(why) => self.metrics.dropped += gap.lose(chunk, index, why),
-                None => kept.copy_from(chunk, index),
-            }
-        }
-        Waiting::new(kept, waiting.arrival)
-    }
-
     /// Empties it for good; what was in it is for the caller to drop.
     pub(super) fn close(&mut self) -> impl Sized + use<> {
         self.closed = true;
@@ -416,56 +319,6 @@ impl State {
             mem::take(&mut self.books),
             mem::take(&mut self.places),
         )
-    }
-
-    /// Moves everything of another queue's state into this one.
-    pub(super) fn absorb(&mut self, from: &mut State) {
-        from.seal();
-        if from.books.keys().any(|key| self.books.get(key).is_some()) {
-            // The other one's book is not the one that misses something here, so what was lost is told where it was.
-            self.settle(0);
-            from.settle(arrival());
-        }
-        self.front.absorb(mem::take(&mut from.front));
-        self.back.absorb(mem::take(&mut from.back));
-        self.ending = self.ending.take().or(from.ending.take());
-        for waiting in mem::take(&mut from.chunks) {
-            self.insert(self.chunks.len(), waiting);
-        }
-        from.waiting = 0;
-        from.sealed_bytes = 0;
-        self.books.absorb(mem::take(&mut from.books));
-        self.has_books |= from.has_books;
-        self.places.extend(mem::take(&mut from.places));
-        self.producers += mem::take(&mut from.producers);
-        self.sources.append(&mut from.sources);
-        self.metrics += from.metrics;
-        self.meters.absorb(mem::take(&mut from.meters));
-        from.closed = true;
-    }
-
-    /// Turns what was lost at either end into records. They arrive with the chunk that they are next to, or as told.
-    fn settle(&mut self, otherwise: u64) {
-        if !self.front.is_empty() {
-            self.tell_front();
-            // It stays in front of its own chunks when those of several queues are ordered.
-            let next = self.chunks.get(1).map(|waiting| waiting.arrival);
-            if let Some(told) = self.chunks.front_mut() {
-                told.arrival = next.unwrap_or(otherwise);
-            }
-        }
-        let behind = mem::take(&mut self.back);
-        let told = self.told(behind);
-        let last = self.chunks.back().map(|waiting| waiting.arrival);
-        let told = Waiting::new(told, last.unwrap_or(otherwise));
-        self.insert(self.chunks.len(), told);
-    }
-
-    /// Orders the chunks of merged queues by when they began.
-    pub(super) fn sort(&mut self) {
-        self.chunks
-            .make_contiguous()
-            .sort_by_key(|waiting| waiting.arrival);
     }
 
     /// Counts and state.
@@ -487,13 +340,4 @@ impl State {
             .binary_search_by_key(&arrival, |waiting| waiting.arrival);
         found.ok()
     }
-}
-
-/// The notices of a gap.
-pub(super) fn notices(gap: Gap) -> Records {
-    let mut told = Records::default();
-    for notice in gap.told() {
-        push_notice(&mut told, &notice);
-    }
-    told
 }

@@ -80,8 +80,7 @@ fn drain(queue: &Queue) -> Vec<String> {
     loop {
         match queue.recv(usize::MAX, Some(Instant::now())) {
             Received::Records(slice) => all.extend(slice.events().iter().map(|event| {
-                let notice =
-                    |name: &str| format!("{name} {}", event.notice().unwrap().count);
+                let notice = |name: &str| format!("{name} {}", event.notice().unwrap().count);
                 match event.kind {
                     kind::TRADE => format!("{}", event.trade().unwrap().price),
                     kind::BOOK => {

@@ -192,10 +192,7 @@ fn close_delivers_what_waits_then_the_loss_then_why_and_ends() {
     queue.push(|state| state.notice(&reconnecting()));
     for price in 0..3 {
         let slice = take(&queue, 1);
-        assert_eq!(
-            slice.events()[0].trade().unwrap().price,
-            price as f64
-        );
+        assert_eq!(slice.events()[0].trade().unwrap().price, price as f64);
     }
     let found = queue.recv(1, Some(Instant::now()));
     assert!(
