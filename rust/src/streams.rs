@@ -2,26 +2,27 @@
 //! in the background; [`Streams::wait`] waits for it; `select` takes single streams or merges of them out, each once.
 //! `subscribe` adds to a set that is open, `unsubscribe` takes from it.
 
+mod feeds;
 mod opening;
 mod subscribe;
 mod unsubscribe;
 
+pub(crate) use feeds::{Channels, SourceKey};
+
 use crate::{
-    feed::{self, FeedError, Unwanted},
     instrument::Instruments,
-    metrics::{Meter, SetMetrics},
+    metrics::SetMetrics,
     options::{QueuePolicy, Queues, Start, StreamOptions},
-    outlet::{AnyOutlet, Gate, Outlet},
     platform::ReadySignal,
-    pump::{Source, Target, pump},
-    queue::{KeptBook, Queue},
+    queue::Queue,
     runtime,
     status::{Error, Result, Status},
     stream::Stream,
     subscription::{ConnectionPlan, Request, SubKind, parse_request},
 };
-use barter_data::streams::{builder::dynamic::DynamicStreams, consumer::MarketStreamResult};
+use barter_data::streams::builder::dynamic::DynamicStreams;
 use barter_instrument::{exchange::ExchangeId, instrument::InstrumentIndex};
+use feeds::{Door, Feed, Opener, Outcome, Sources};
 use opening::Opening;
 use parking_lot::{Condvar, Mutex, MutexGuard};
 use std::{
@@ -31,17 +32,8 @@ use std::{
     sync::{Arc, Weak},
     time::{Duration, Instant},
 };
-use subscribe::{Addition, Opener};
-use tokio::{
-    runtime::Handle,
-    sync::{Notify, mpsc},
-    task::{AbortHandle, JoinSet},
-    time::timeout_at,
-};
-use tokio_stream::wrappers::UnboundedReceiverStream;
-
-/// What one queue holds until it is merged with others.
-pub(crate) type SourceKey = (SubKind, ExchangeId);
+use subscribe::Addition;
+use tokio::{sync::mpsc, task::AbortHandle, time::timeout_at};
 
 /// A set of streams of which single ones are selected.
 pub struct Streams {
@@ -72,29 +64,6 @@ struct State {
     watching: Option<AbortHandle>,
 }
 
-/// The way into one stream.
-struct Feed {
-    /// Another outlet into it; `None` where it has ended.
-    outlet: Door,
-    target: Target,
-    carried: Vec<Carried>,
-    /// Keeps the stream open while nothing is subscribed any more, and while something is being added.
-    kept: Option<AnyOutlet>,
-}
-
-/// Makes another outlet into a channel for as long as any is there.
-type Door = Box<dyn Fn() -> Option<AnyOutlet> + Send>;
-
-/// A connection.
-struct Carried {
-    instruments: Vec<InstrumentIndex>,
-    unwanted: Arc<Unwanted>,
-    task: AbortHandle,
-}
-
-/// Which connection, and how it opened.
-type Outcome = (usize, std::result::Result<(), FeedError>);
-
 enum Phase {
     Opening,
     Open,
@@ -113,45 +82,8 @@ impl Streams {
         options
             .queues
             .check(connections.iter().map(|plan| plan.kind))?;
-        let runtime = runtime::handle()?;
-        let keys = connections.iter().map(|plan| (plan.kind, plan.exchange));
-        let channels = Channels::new(keys);
-        let (queues, mut feeds) =
-            pumps(channels.dynamic, &channels.gates, &options.queues, &runtime);
-        for (key, door) in channels.doors {
-            if let Some(feed) = feeds.get_mut(&key) {
-                feed.outlet = door;
-            }
-        }
-        let (opened, outcomes) = mpsc::unbounded_channel();
-        let options = Arc::new(options);
-        let names = connections.iter().map(feed::name_of).collect();
-        let opener = Opener {
-            options: options.clone(),
-            runtime: runtime.clone(),
-            opened,
-        };
-        for (number, plan) in connections.into_iter().enumerate() {
-            let key = (plan.kind, plan.exchange);
-            if let (Some(feed), Some(outlet)) = (feeds.get_mut(&key), channels.outlets.get(&key)) {
-                opener.open(number, plan, feed, outlet.clone());
-            }
-        }
-        let opening = Opening::new(options.start, names);
-        let watch_for = options.patience();
-        let streams = Arc::new(Self::new(
-            queues,
-            instruments,
-            Phase::Opening,
-            Some(options),
-        ));
-        let mut state = streams.state.lock();
-        state.feeds = feeds;
-        state.opening = opening;
-        let watch = watch(Arc::downgrade(&streams), outcomes, watch_for);
-        state.watching = Some(runtime.spawn(watch).abort_handle());
-        drop(state);
-        Ok(streams)
+        let opener = Opener::new(Arc::new(options))?;
+        Ok(Self::opening(instruments, opener, connections, None))
     }
 
     /// A set over streams that exist already, open from the start.
@@ -160,33 +92,65 @@ impl Streams {
         instruments: Arc<Instruments>,
         options: impl Into<Queues>,
     ) -> Result<Arc<Self>> {
-        Self::from_channels(dynamic, &HashMap::new(), instruments, &options.into())
+        Self::from_channels(dynamic, HashMap::new(), instruments, &options.into())
     }
 
     pub(crate) fn from_channels(
         dynamic: DynamicStreams<InstrumentIndex>,
-        gates: &HashMap<SourceKey, Arc<Gate>>,
+        doors: HashMap<SourceKey, Door>,
         instruments: Arc<Instruments>,
         options: &Queues,
     ) -> Result<Arc<Self>> {
-        let (queues, _) = pumps(dynamic, gates, options, &runtime::handle()?);
-        options.check(queues.keys().map(|(kind, _)| *kind))?;
-        Ok(Arc::new(Self::new(queues, instruments, Phase::Open, None)))
+        let mut sources = Sources::of(dynamic, doors, options, &runtime::handle()?);
+        options.check(sources.queues.keys().map(|(kind, _)| *kind))?;
+        // Nothing is subscribed into these.
+        sources.feeds.clear();
+        Ok(Arc::new(Self::new(sources, instruments, Phase::Open, None)))
+    }
+
+    /// A set of these plans' streams. It is open when every connection is that the opener opened, before too.
+    fn opening(
+        instruments: Arc<Instruments>,
+        mut opener: Opener,
+        plans: Vec<ConnectionPlan>,
+        addition: Option<Addition>,
+    ) -> Arc<Self> {
+        let sources = opener.open_all(plans);
+        // The outcomes end with the connections, for the opener's own sender ends with this.
+        let Opener {
+            options,
+            runtime,
+            names,
+            outcomes,
+            ..
+        } = opener;
+        let opening = Opening::new(options.start, names);
+        let patience = options.patience();
+        let mut streams = Self::new(sources, instruments, Phase::Opening, Some(options));
+        streams.addition = addition;
+        let streams = Arc::new(streams);
+        let mut state = streams.state.lock();
+        state.opening = opening;
+        let watch = watch(Arc::downgrade(&streams), outcomes, patience);
+        state.watching = Some(runtime.spawn(watch).abort_handle());
+        drop(state);
+        streams
     }
 
     fn new(
-        queues: BTreeMap<SourceKey, Arc<Queue>>,
+        sources: Sources,
         instruments: Arc<Instruments>,
         phase: Phase,
         options: Option<Arc<StreamOptions>>,
     ) -> Self {
+        let Sources { queues, feeds } = sources;
         Self {
             instruments,
             state: Mutex::new(State {
                 phase,
                 opening: Opening::new(Start::All, Vec::new()),
                 queues,
-                feeds: BTreeMap::new(),
+                feeds,
                 options,
                 changing: false,
                 addition: Weak::new(),
@@ -423,32 +387,6 @@ fn closed() -> Error {
     Error::new(Status::HandleClosed, "the set of streams was closed")
 }
 
-/// One connection for the whole of its life; says once how the opening went.
-async fn connection(
-    plan: ConnectionPlan,
-    options: Arc<StreamOptions>,
-    outlet: AnyOutlet,
-    (number, opened): (usize, mpsc::UnboundedSender<Outcome>),
-    meter: Arc<Meter>,
-) {
-    let _ended = meter.until_dropped();
-    let outcome = feed::connect(plan.clone(), options.clone(), outlet.clone()).await;
-    if let Err(error) = &outcome {
-        let (exchange, kind) = (plan.exchange.as_str(), plan.kind.name());
-        tracing::warn!(exchange, kind, reason = %error, "{}", error.title());
-    }
-    // Nobody listens once the initialisation has failed or was cancelled; this task ends with it.
-    let _ = opened.send((number, outcome.as_ref().map(|_| ()).map_err(Clone::clone)));
-    drop(opened);
-    match outcome {
-        Ok(running) => running.await,
-        Err(error) if options.start == Start::Any => {
-            feed::retry(plan, options, outlet, error).await
-        }
-        Err(_) => {}
-    }
-}
-
 /// Waits for every connection's first outcome and decides on the set. Where it is certain to fail it waits so long
 /// for the others, so that the error can name every one that fails.
 async fn watch(
@@ -472,146 +410,6 @@ async fn watch(
         state.opening.outcome(number, outcome);
         if state.opening.must_fail() && deadline.is_none() {
             deadline = Some(tokio::time::Instant::now() + patience);
-        }
-    }
-}
-
-/// A `DynamicStreams` of channels, and the outlets that lead into it.
-pub(crate) struct Channels {
-    pub(crate) dynamic: DynamicStreams<InstrumentIndex>,
-    pub(crate) gates: HashMap<SourceKey, Arc<Gate>>,
-    pub(crate) outlets: HashMap<SourceKey, AnyOutlet>,
-    /// Makers of more outlets.
-    doors: HashMap<SourceKey, Door>,
-}
-
-impl Channels {
-    /// One channel a distinct key.
-    pub(crate) fn new(keys: impl Iterator<Item = SourceKey>) -> Self {
-        let mut dynamic = DynamicStreams {
-            trades: Default::default(),
-            l1s: Default::default(),
-            l2s: Default::default(),
-            liquidations: Default::default(),
-        };
-        let (mut gates, mut outlets) = (HashMap::new(), HashMap::new());
-        let mut doors: HashMap<SourceKey, Door> = HashMap::new();
-        for (kind, exchange) in keys.collect::<BTreeSet<_>>() {
-            let gate = Arc::new(Gate::default());
-            macro_rules! channel {
-                ($field:ident, $variant:ident) => {{
-                    let (tx, rx) = mpsc::unbounded_channel();
-                    dynamic
-                        .$field
-                        .insert(exchange, UnboundedReceiverStream::new(rx));
-                    let (weak, of_door) = (tx.downgrade(), gate.clone());
-                    let door = move || {
-                        let outlet = Outlet::new(exchange, weak.upgrade()?, of_door.clone());
-                        Some(AnyOutlet::$variant(outlet))
-                    };
-                    doors.insert((kind, exchange), Box::new(door));
-                    AnyOutlet::$variant(Outlet::new(exchange, tx, gate.clone()))
-                }};
-            }
-            let outlet = match kind {
-                SubKind::Trades => channel!(trades, Trades),
-                SubKind::L1 => channel!(l1s, L1),
-                SubKind::L2 => channel!(l2s, L2),
-                SubKind::Liquidations => channel!(liquidations, Liquidations),
-            };
-            outlets.insert((kind, exchange), outlet);
-            gates.insert((kind, exchange), gate);
-        }
-        Self {
-            dynamic,
-            gates,
-            outlets,
-            doors,
-        }
-    }
-}
-
-/// Takes a `DynamicStreams` apart: a queue and a pump for each of its streams, and the ways into them, without a door.
-fn pumps(
-    dynamic: DynamicStreams<InstrumentIndex>,
-    gates: &HashMap<SourceKey, Arc<Gate>>,
-    options: &Queues,
-    runtime: &Handle,
-) -> (BTreeMap<SourceKey, Arc<Queue>>, BTreeMap<SourceKey, Feed>) {
-    let mut pumps = Pumps {
-        gates,
-        options,
-        runtime,
-        queues: BTreeMap::new(),
-        feeds: BTreeMap::new(),
-    };
-    let DynamicStreams {
-        trades,
-        l1s,
-        l2s,
-        liquidations,
-    } = dynamic;
-    pumps.spawn(SubKind::Trades, trades);
-    pumps.spawn(SubKind::L1, l1s);
-    pumps.spawn(SubKind::L2, l2s);
-    pumps.spawn(SubKind::Liquidations, liquidations);
-    (pumps.queues, pumps.feeds)
-}
-
-struct Pumps<'a> {
-    gates: &'a HashMap<SourceKey, Arc<Gate>>,
-    options: &'a Queues,
-    runtime: &'a Handle,
-    queues: BTreeMap<SourceKey, Arc<Queue>>,
-    feeds: BTreeMap<SourceKey, Feed>,
-}
-
-impl Pumps<'_> {
-    fn spawn<K>(
-        &mut self,
-        kind: SubKind,
-        streams: impl IntoIterator<
-            Item = (
-                ExchangeId,
-                UnboundedReceiverStream<MarketStreamResult<InstrumentIndex, K>>,
-            ),
-        >,
-    ) where
-        K: crate::event::Record + KeptBook + Send + 'static,
-    {
-        for (exchange, stream) in streams {
-            let key = (kind, exchange);
-            let queue = Arc::new(Queue::new(self.options.of(kind)));
-            let target: Target = Arc::new(Mutex::new(queue.clone()));
-            let (mut task, overflow) = (JoinSet::new(), Arc::new(Notify::new()));
-            let gate = self.gates.get(&key).cloned().unwrap_or_default();
-            let items = stream.into_inner();
-            queue.producer_added();
-            let pump = pump(
-                exchange,
-                kind,
-                items,
-                gate,
-                target.clone(),
-                overflow.clone(),
-            );
-            task.spawn_on(pump, self.runtime);
-            queue.adopt(Source {
-                target: target.clone(),
-                _pump: task,
-                connections: JoinSet::new(),
-                overflow,
-            });
-            self.queues.insert(key, queue);
-            self.feeds.insert(
-                key,
-                Feed {
-                    outlet: Box::new(|| None),
-                    target,
-                    carried: Vec::new(),
-                    kept: None,
-                },
-            );
         }
     }
 }

@@ -49,9 +49,9 @@ pub fn streams(
     sources: &[(ExchangeId, SubKind)],
     options: impl Into<Queues>,
 ) -> Result<(Arc<Streams>, Arc<Injector>)> {
-    let (Channels { dynamic, gates, .. }, injector) = channels(sources);
+    let (Channels { dynamic, doors, .. }, injector) = channels(sources);
     let instruments = injector.instruments.clone();
-    let streams = Streams::from_channels(dynamic, &gates, instruments, &options.into())?;
+    let streams = Streams::from_channels(dynamic, doors, instruments, &options.into())?;
     Ok((streams, Arc::new(injector)))
 }
 

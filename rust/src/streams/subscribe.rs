@@ -2,71 +2,21 @@
 //! the streams there are; when it is open the set takes over its new streams, and when it fails nothing of it is left.
 
 use super::{
-    Carried, Channels, Feed, Outcome, Phase, SourceKey, State, Streams, closed, connection,
-    opening::Opening, pumps, watch,
+    State, Streams, closed,
+    feeds::{Feed, Opener, SourceKey},
 };
 use crate::{
-    feed::{self, Unwanted},
     options::StreamOptions,
-    outlet::AnyOutlet,
     queue::Queue,
-    runtime,
     status::{Error, Result, Status},
-    subscription::{ConnectionPlan, SubKind, parse_batches},
+    subscription::{ConnectionPlan, parse_batches},
 };
-use barter_instrument::instrument::InstrumentIndex;
 use std::{
     mem,
     sync::{Arc, Weak},
     time::Instant,
 };
-use tokio::{
-    runtime::Handle,
-    sync::mpsc,
-    task::{AbortHandle, Id},
-};
-
-/// Opens connections of a set.
-pub(super) struct Opener {
-    pub(super) options: Arc<StreamOptions>,
-    pub(super) runtime: Handle,
-    pub(super) opened: mpsc::UnboundedSender<Outcome>,
-}
-
-impl Opener {
-    /// Opens one that leads into this feed; `None` where the feed's stream has gone.
-    pub(super) fn open(
-        &self,
-        number: usize,
-        plan: ConnectionPlan,
-        feed: &mut Feed,
-        outlet: AnyOutlet,
-    ) -> Option<AbortHandle> {
-        // While the target is locked no merge moves the source to another queue.
-        let queue = feed.target.lock();
-        let meter = queue.meter(&plan);
-        let instruments: Vec<_> = plan.instruments.iter().map(|market| market.key).collect();
-        if plan.kind == SubKind::L2 {
-            queue.subscribed(plan.exchange, instruments.iter().copied(), true);
-        }
-        let unwanted = Arc::new(Unwanted::default());
-        let task = connection(
-            plan,
-            self.options.clone(),
-            outlet.of_connection(meter.clone(), unwanted.clone()),
-            (number, self.opened.clone()),
-            meter,
-        );
-        let task = queue.spawn(&feed.target, task, &self.runtime)?;
-        drop(queue);
-        feed.carried.push(Carried {
-            instruments,
-            unwanted,
-            task: task.clone(),
-        });
-        Some(task)
-    }
-}
+use tokio::task::{AbortHandle, Id};
 
 /// What makes a set an addition to another.
 pub(super) struct Addition {
@@ -122,69 +72,30 @@ impl Streams {
         options: Arc<StreamOptions>,
         plans: Vec<ConnectionPlan>,
     ) -> Result<Arc<Self>> {
-        let (opened, outcomes) = mpsc::unbounded_channel();
-        let opener = Opener {
-            options: options.clone(),
-            runtime: runtime::handle()?,
-            opened,
-        };
-        let names = plans.iter().map(feed::name_of).collect();
-        let opening = Opening::new(options.start, names);
+        let mut opener = Opener::new(options)?;
         let mut into_old = Vec::new();
         let mut into_new = Vec::new();
-        for (number, plan) in plans.into_iter().enumerate() {
+        for plan in plans {
             let old = state.feeds.get_mut(&(plan.kind, plan.exchange));
             // A stream that was closed, or that has ended, takes nothing: there will be another.
-            let old = old.and_then(|feed| Some(((feed.outlet)()?, feed)));
+            let old = old.and_then(|feed| Some((feed.outlet()?, feed)));
             let opened = old.and_then(|(outlet, feed)| {
-                let task = opener.open(number, plan.clone(), feed, outlet.clone())?;
+                let task = opener.open(plan.clone(), feed, outlet.clone())?;
                 // Until it is known whether the addition succeeds, however many of the old connections go.
                 feed.kept = Some(outlet);
                 Some(task)
             });
             match opened {
                 Some(task) => into_old.push(task),
-                None => into_new.push((number, plan)),
-            }
-        }
-        let keys = into_new.iter().map(|(_, plan)| (plan.kind, plan.exchange));
-        let channels = Channels::new(keys);
-        let (queues, mut feeds) = pumps(
-            channels.dynamic,
-            &channels.gates,
-            &options.queues,
-            &opener.runtime,
-        );
-        for (key, door) in channels.doors {
-            if let Some(feed) = feeds.get_mut(&key) {
-                feed.outlet = door;
-            }
-        }
-        for (number, plan) in into_new {
-            let key = (plan.kind, plan.exchange);
-            if let (Some(feed), Some(outlet)) = (feeds.get_mut(&key), channels.outlets.get(&key)) {
-                opener.open(number, plan, feed, outlet.clone());
+                None => into_new.push(plan),
             }
         }
         let addition = Addition {
             to: Arc::downgrade(self),
             into_old,
         };
-        let mut added = Self::new(
-            queues,
-            self.instruments.clone(),
-            Phase::Opening,
-            Some(options),
-        );
-        added.addition = Some(addition);
-        let added = Arc::new(added);
-        let mut new = added.state.lock();
-        new.feeds = feeds;
-        new.opening = opening;
-        let watch = watch(Arc::downgrade(&added), outcomes, opener.options.patience());
-        new.watching = Some(opener.runtime.spawn(watch).abort_handle());
-        drop(new);
-        Ok(added)
+        let instruments = self.instruments.clone();
+        Ok(Self::opening(instruments, opener, into_new, Some(addition)))
     }
 
     /// The set that this one is added to.
@@ -229,15 +140,13 @@ impl Streams {
         let mut state = set.state.lock();
         if undo {
             let undone: Vec<Id> = addition.into_old.iter().map(AbortHandle::id).collect();
-            for ((kind, exchange), feed) in &mut state.feeds {
+            for (key, feed) in &mut state.feeds {
                 let (gone, left): (Vec<_>, Vec<_>) = mem::take(&mut feed.carried)
                     .into_iter()
                     .partition(|carried| undone.contains(&carried.task.id()));
                 feed.carried = left;
-                if *kind == SubKind::L2 {
-                    let books = gone.into_iter().flat_map(|carried| carried.instruments);
-                    feed.target.lock().subscribed(*exchange, books, false);
-                }
+                let instruments = gone.into_iter().flat_map(|carried| carried.instruments);
+                feed.left(*key, instruments);
             }
         }
         for feed in state.feeds.values_mut() {
@@ -268,28 +177,6 @@ impl State {
                 ),
             )),
         }
-    }
-}
-
-impl Feed {
-    /// Forgets the connections that are over: what they were subscribed to may be subscribed to again.
-    pub(super) fn forget_ended(&mut self) {
-        if !self.target.lock().has(&self.target) {
-            self.carried.clear();
-        }
-        self.carried.retain(|carried| !carried.task.is_finished());
-    }
-
-    /// Lets the stream end with its connections, where it has any.
-    fn forget_kept(&mut self) {
-        if !self.carried.is_empty() {
-            self.kept = None;
-        }
-    }
-
-    pub(super) fn carries(&self, instrument: InstrumentIndex) -> bool {
-        let mut carried = self.carried.iter();
-        carried.any(|carried| carried.instruments.contains(&instrument))
     }
 }
 

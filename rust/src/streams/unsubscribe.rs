@@ -1,7 +1,7 @@
 //! Unsubscribing on a running set. A connection whose last instrument goes is closed; one that carries others tells the
 //! exchange and goes on without it. The stream stays open for what is subscribed later.
 
-use super::{Carried, Streams, subscribe::in_memory};
+use super::{Streams, feeds::Carried, subscribe::in_memory};
 use crate::{
     instrument::Instrument,
     status::{Error, Result, Status},
@@ -33,20 +33,18 @@ impl Streams {
             };
             leaving.entry(key).or_default().insert(index);
         }
-        for ((kind, exchange), instruments) in leaving {
-            let Some(feed) = state.feeds.get_mut(&(kind, exchange)) else {
+        for (key, instruments) in leaving {
+            let Some(feed) = state.feeds.get_mut(&key) else {
                 continue;
             };
             // Before its last connection goes, and the stream with it.
-            let outlet = (feed.outlet)();
+            let outlet = feed.outlet();
             feed.carried
                 .retain_mut(|connection| connection.leave(&instruments));
             if feed.carried.is_empty() {
                 feed.kept = outlet;
             }
-            if kind == SubKind::L2 {
-                feed.target.lock().subscribed(exchange, instruments, false);
-            }
+            feed.left(key, instruments);
         }
         Ok(())
     }
