@@ -299,10 +299,10 @@ impl Meter {
         add(&self.control_frames, 1);
     }
 
-    /// An event was read.
-    pub(crate) fn event(&self, time_received_ns: i64) {
-        add(&self.events, 1);
-        self.last_event_ns.store(time_received_ns, Relaxed);
+    /// So many events were read, the last of which was received then.
+    pub(crate) fn events(&self, count: u64, last_received_ns: i64) {
+        add(&self.events, count);
+        self.last_event_ns.store(last_received_ns, Relaxed);
     }
 
     /// An error was read.
@@ -481,7 +481,7 @@ mod tests {
             meter.connecting(&plan(SubKind::Trades, number).instruments);
             meter.frame(&WsMessage::text("four"));
             meter.frame(&WsMessage::Ping("".into()));
-            meter.event(number as i64);
+            meter.events(1, number as i64);
             meter.error(&format!("error {number}"));
             drop(meter.until_dropped());
         }

@@ -1,10 +1,11 @@
 //! The door into a stream: what a connection (or a test) holds to hand over upstream's items and its own notices.
-//! Everything passes through the one channel of upstream's `DynamicStreams`, so order is kept; what upstream's
-//! `Reconnecting` marker cannot say stands in a side list in the same order, and the pump puts the two together.
+//! Everything passes through the one channel of upstream's `DynamicStreams`, or goes to where its pump puts it while
+//! nothing is in the channel, so order is kept; what upstream's `Reconnecting` marker cannot say stands in a side list in
+//! the same order, and the pump puts the two together.
 //! Nothing grows without bound: an outlet waits while more than [`WAITING_MAX`] items wait for the pump, or while the
 //! pump waits for room in a queue whose policy is to block.
 
-use crate::{event, feed::Unwanted, metrics::Meter};
+use crate::{event, feed::Unwanted, metrics::Meter, pump::Intake, queue::KeptBook};
 use barter_data::{
     error::DataError,
     event::MarketEvent,
@@ -20,7 +21,7 @@ use parking_lot::Mutex;
 use std::{
     collections::VecDeque,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
@@ -80,9 +81,25 @@ pub(crate) struct Gate {
     /// Whether the pump waits for room in its queue.
     held: AtomicBool,
     moved: Notify,
+    intake: OnceLock<Intake>,
 }
 
 impl Gate {
+    /// Where the pump puts what comes.
+    pub(crate) fn leads_to(&self, intake: Intake) {
+        let first = self.intake.set(intake).is_ok();
+        debug_assert!(first, "a channel has one pump");
+    }
+
+    /// Puts there what it takes, where nothing waits for the pump that came before.
+    fn push<K: KeptBook>(&self, items: &mut Vec<Item<K>>) {
+        if self.waiting() == 0
+            && let Some(intake) = self.intake.get()
+        {
+            items.drain(..intake.push(items));
+        }
+    }
+
     /// The pump has put `items` into the queue.
     pub(crate) fn took(&self, items: u64) {
         self.taken.fetch_add(items, Ordering::AcqRel);
@@ -181,7 +198,9 @@ impl<K> Outlet<K> {
     pub(crate) fn meter(&self) -> &Arc<Meter> {
         &self.meter
     }
+}
 
+impl<K: KeptBook> Outlet<K> {
     /// Hands over an event or an error; waits while too many wait for the pump.
     pub async fn item(&self, item: Item<K>) -> Result<(), OutletClosed> {
         self.items(&mut vec![item]).await
@@ -190,24 +209,36 @@ impl<K> Outlet<K> {
     /// Hands over events and errors in their order, all there are but the unwanted; waits while too many wait for the
     /// pump, or the pump for room in its queue.
     pub async fn items(&self, items: &mut Vec<Item<K>>) -> Result<(), OutletClosed> {
-        items.retain(|item| {
-            let event = item.as_ref().ok();
-            event.is_none_or(|event| !self.unwanted.has(event.instrument))
-        });
+        if self.unwanted.any() {
+            items.retain(|item| {
+                let event = item.as_ref().ok();
+                event.is_none_or(|event| !self.unwanted.has(event.instrument))
+            });
+        }
+        self.count(items);
+        self.gate.push(items);
         self.gate
             .sent
             .fetch_add(items.len() as u64, Ordering::AcqRel);
         for item in items.drain(..) {
-            match &item {
-                Ok(event) => self.meter.event(event::nanoseconds(event.time_received)),
-                Err(error) => self.meter.error(&error.to_string()),
-            }
             self.tx.send(Event::Item(item)).map_err(|_| OutletClosed)?;
         }
         self.until(|waiting, held| waiting <= WAITING_MAX && !held)
             .await
     }
 
+    fn count(&self, items: &[Item<K>]) {
+        let errors = items.iter().filter_map(|item| item.as_ref().err());
+        let errors = errors.map(|error| self.meter.error(&error.to_string()));
+        let events = items.len() - errors.count();
+        if let Some(last) = items.iter().rev().flatten().next() {
+            let last_ns = event::nanoseconds(last.time_received);
+            self.meter.events(events as u64, last_ns);
+        }
+    }
+}
+
+impl<K> Outlet<K> {
     /// Says that a connection broke.
     pub fn reconnecting(&self, mut note: ReconnectingNote) -> Result<(), OutletClosed> {
         let wanted = |index: &u32| !self.unwanted.has(InstrumentIndex(*index as usize));

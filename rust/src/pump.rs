@@ -2,8 +2,8 @@
 //! at a time, from the moment the set is made. A [`Source`] owns the pump and the connections behind it.
 
 use crate::{
-    event::{self, Notice, Record, kind},
-    outlet::{Gate, Note},
+    event::{self, Notice, kind},
+    outlet::{Gate, Item, Note},
     queue::{KeptBook, Queue, State},
     subscription::SubKind,
 };
@@ -14,7 +14,10 @@ use barter_data::{
 use barter_instrument::{exchange::ExchangeId, instrument::InstrumentIndex};
 use chrono::Utc;
 use parking_lot::Mutex;
-use std::{mem, sync::Arc};
+use std::{
+    mem,
+    sync::{Arc, Weak},
+};
 use tokio::{
     sync::{Notify, mpsc::UnboundedReceiver},
     task::JoinSet,
@@ -54,6 +57,37 @@ impl Drop for Ending {
     }
 }
 
+/// Where the items of one exchange and kind go, for connections that have something while nothing waits in their
+/// channel: it need not wait for the pump.
+#[derive(Debug)]
+pub(crate) struct Intake {
+    exchange: ExchangeId,
+    sub_kind: SubKind,
+    target: Weak<Mutex<Arc<Queue>>>,
+}
+
+impl Intake {
+    /// Pushes as many of the items as the queue takes; how many.
+    pub(crate) fn push<K: KeptBook>(&self, items: &[Item<K>]) -> usize {
+        let Some(target) = self.target.upgrade() else {
+            return 0;
+        };
+        let (mut taken, mut lost) = (0, 0);
+        target.lock().push(|queue| {
+            let lost_before = queue.lost();
+            while let Some(item) = items.get(taken)
+                && !queue.held()
+            {
+                push_item(queue, self.exchange, self.sub_kind, item);
+                taken += 1;
+            }
+            lost = queue.lost() - lost_before;
+        });
+        tell_loss(self.exchange, self.sub_kind, lost);
+        taken
+    }
+}
+
 /// Drains `items` into the target's queue until the producers are gone.
 pub(crate) async fn pump<K>(
     exchange: ExchangeId,
@@ -63,8 +97,13 @@ pub(crate) async fn pump<K>(
     target: Target,
     overflow: Arc<Notify>,
 ) where
-    K: Record + KeptBook,
+    K: KeptBook,
 {
+    gate.leads_to(Intake {
+        exchange,
+        sub_kind,
+        target: Arc::downgrade(&target),
+    });
     let ending = Ending(target);
     let mut batch = Vec::with_capacity(ITEMS_MAX);
     loop {
@@ -91,16 +130,13 @@ pub(crate) async fn pump<K>(
                     while !queue.held()
                         && let Some(item) = left.next()
                     {
-                        push_item(queue, exchange, sub_kind, item, &gate);
+                        push(queue, exchange, sub_kind, &item, &gate);
                     }
                     overflowed = queue.overflowed();
                     lost = queue.lost() - lost_before;
                 });
             }
-            if lost > 0 {
-                let (exchange, kind) = (exchange.as_str(), sub_kind.name());
-                tracing::warn!(exchange, kind, lost, "events are lost: the queue is full");
-            }
+            tell_loss(exchange, sub_kind, lost);
             gate.took((before - left.len()) as u64);
             match left.len() {
                 _ if !open => return,
@@ -121,7 +157,7 @@ pub(crate) async fn pump<K>(
 }
 
 /// Pushes what is on its way into a queue that has closed itself, which counts it.
-fn refuse_rest<K: Record + KeptBook>(
+fn refuse_rest<K: KeptBook>(
     exchange: ExchangeId,
     sub_kind: SubKind,
     mut items: UnboundedReceiver<MarketStreamResult<InstrumentIndex, K>>,
@@ -133,7 +169,7 @@ fn refuse_rest<K: Record + KeptBook>(
         let mut taken = 0;
         target.lock().push(|queue| {
             while let Ok(item) = items.try_recv() {
-                push_item(queue, exchange, sub_kind, item, gate);
+                push(queue, exchange, sub_kind, &item, gate);
                 taken += 1;
             }
         });
@@ -142,29 +178,47 @@ fn refuse_rest<K: Record + KeptBook>(
     }
 }
 
-fn push_item<K: Record + KeptBook>(
+fn push<K: KeptBook>(
     queue: &mut State,
     exchange: ExchangeId,
     sub_kind: SubKind,
-    item: MarketStreamResult<InstrumentIndex, K>,
+    item: &MarketStreamResult<InstrumentIndex, K>,
     gate: &Gate,
 ) {
     match item {
-        Event::Item(Ok(event)) => queue.event(&event),
-        Event::Item(Err(error)) => {
-            let mut notice = error_notice(exchange, sub_kind, &error);
+        Event::Item(item) => push_item(queue, exchange, sub_kind, item),
+        Event::Reconnecting(origin) => {
+            queue.notice(&marker_notice(*origin, sub_kind, gate.note()));
+        }
+    }
+}
+
+fn push_item<K: KeptBook>(
+    queue: &mut State,
+    exchange: ExchangeId,
+    sub_kind: SubKind,
+    item: &Item<K>,
+) {
+    match item {
+        Ok(event) => queue.event(event),
+        Err(error) => {
+            let mut notice = error_notice(exchange, sub_kind, error);
             if let DataError::InvalidSequence {
                 prev_last_update_id,
                 ..
             } = error
             {
-                notice.instrument = queue.instrument_at(exchange, prev_last_update_id);
+                notice.instrument = queue.instrument_at(exchange, *prev_last_update_id);
             }
             queue.error(&notice);
         }
-        Event::Reconnecting(origin) => {
-            queue.notice(&marker_notice(origin, sub_kind, gate.note()));
-        }
+    }
+}
+
+fn tell_loss(exchange: ExchangeId, sub_kind: SubKind, lost: u64) {
+    if lost > 0 {
+        let (exchange, kind) = (exchange.as_str(), sub_kind.name());
+        tracing::warn!(exchange, kind, lost, "events are lost: the queue is full");
     }
 }
 

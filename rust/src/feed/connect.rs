@@ -2,6 +2,7 @@
 //! upgrade. What goes wrong is told by address and in words; nothing is retried here.
 
 use super::{
+    arrival::{Noted, WebSocket},
     dial::dial,
     error::{FeedError, http_status_meaning, shown, with_causes},
     http::retry_after,
@@ -9,7 +10,6 @@ use super::{
 };
 use crate::options::StreamOptions;
 use barter_instrument::exchange::ExchangeId;
-use barter_integration::protocol::websocket::WebSocket;
 use tokio_tungstenite::{
     Connector, client_async_tls_with_config,
     tungstenite::{Error, protocol::WebSocketConfig},
@@ -37,6 +37,7 @@ pub(crate) async fn open_socket(
             .max_message_size(Some(options.max_message_size))
             .max_frame_size(Some(options.max_message_size));
         let tls = Connector::Rustls(options.trust.config());
+        let stream = Noted::new(stream);
         let upgraded =
             client_async_tls_with_config(address.as_str(), stream, Some(config), Some(tls)).await;
         match upgraded {

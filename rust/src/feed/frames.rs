@@ -1,40 +1,43 @@
-//! The inner stream of a connection: everything the exchange sends passes here, first what the handshake kept, then
-//! the socket. A frame that reads as market data goes on to the transformer; any other is asked of the exchange's
-//! module what it means before it is called an error. The stream ends when the connection does, and says why.
+//! What a connection brings: everything the exchange sends passes here, first what the handshake kept, then the socket.
+//! A frame that reads as market data goes on to the reader; any other is asked of the exchange's module what it means
+//! before it is called an error. It ends when the connection does, and says why.
 
 use super::{
     reader::Input,
     resync::{Replies, Reply},
-    socket::Incoming,
+    socket::{Arrived, Incoming},
     venue::{Meaning, Venue},
 };
-use barter_integration::{
-    error::SocketError,
-    protocol::{StreamParser, websocket::WsMessage},
-};
-use futures::{Stream, stream};
+use barter_integration::{error::SocketError, protocol::websocket::WsMessage};
+use chrono::{DateTime, Utc};
 use std::{
     collections::VecDeque,
     marker::PhantomData,
-    pin::Pin,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
 };
 use tokio_tungstenite::tungstenite::Utf8Bytes;
+
+/// Frames that are there are read before it is looked whether there is a reply.
+const FRAMES_BEFORE_REPLIES: u8 = 32;
 
 /// What the handshake keeps for later, in the order it came.
 #[derive(Debug)]
 pub(crate) enum Kept {
-    /// A text frame.
-    Frame(Utf8Bytes),
+    /// A text frame and when it came.
+    Frame(Utf8Bytes, DateTime<Utc>),
     /// What came of a request for a snapshot.
     Reply(Reply),
 }
 
-/// The frames of one connection as the transformer's input.
+/// What the reader is to read, or an error in its place, and when it came.
+pub(crate) type Read<I> = (Result<I, SocketError>, DateTime<Utc>);
+
+/// The frames of one connection as the reader's input.
 pub(crate) struct Frames<Ex, I> {
     incoming: Incoming,
     kept: VecDeque<Kept>,
     replies: Replies,
+    frames_before_replies: u8,
     ended: Option<String>,
     reads: PhantomData<fn() -> (Ex, I)>,
 }
@@ -45,6 +48,7 @@ impl<Ex: Venue, I: Input> Frames<Ex, I> {
             incoming,
             kept,
             replies,
+            frames_before_replies: 0,
             ended: None,
             reads: PhantomData,
         }
@@ -91,10 +95,10 @@ impl<Ex: Venue, I: Input> Frames<Ex, I> {
         }
     }
 
-    fn read_message(&mut self, message: WsMessage) -> Option<Result<I, SocketError>> {
+    fn read_message(&mut self, message: &WsMessage) -> Option<Result<I, SocketError>> {
         match message {
-            WsMessage::Text(text) => self.read(&text),
-            WsMessage::Binary(bytes) => match str::from_utf8(&bytes) {
+            WsMessage::Text(text) => self.read(text),
+            WsMessage::Binary(bytes) => match str::from_utf8(bytes) {
                 Ok(text) => self.read(text),
                 Err(error) => Some(Err(SocketError::DeserialiseBinary {
                     error: serde::de::Error::custom(error),
@@ -107,39 +111,52 @@ impl<Ex: Venue, I: Input> Frames<Ex, I> {
         }
     }
 
-    fn read_kept(&mut self, kept: Kept) -> Option<Result<I, SocketError>> {
+    fn read_arrived(&mut self, arrived: Result<Arrived, String>) -> Option<Read<I>> {
+        match arrived {
+            Ok(Arrived { frame, at }) => self.read_message(&frame).map(|read| (read, at)),
+            Err(reason) => {
+                self.ended = Some(reason);
+                None
+            }
+        }
+    }
+
+    fn read_kept(&mut self, kept: Kept) -> Option<Read<I>> {
         match kept {
-            Kept::Frame(text) => self.read(&text),
+            Kept::Frame(text, at) => self.read(&text).map(|read| (read, at)),
             Kept::Reply(reply) => self.read_reply(reply),
         }
     }
 
-    fn read_reply(&mut self, reply: Reply) -> Option<Result<I, SocketError>> {
+    fn read_reply(&mut self, reply: Reply) -> Option<Read<I>> {
         match reply {
             Reply::GivenUp(error) => {
                 self.ended = Some(error.to_string());
                 None
             }
-            reply => I::reply(reply).map(Ok),
+            reply => I::reply(reply).map(|input| (Ok(input), Utc::now())),
         }
     }
-}
 
-impl<Ex: Venue, I: Input> Stream for Frames<Ex, I> {
-    type Item = Result<I, SocketError>;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let this = &mut *self;
-        while this.ended.is_none() {
-            let read = if let Some(kept) = this.kept.pop_front() {
-                this.read_kept(kept)
-            } else if let Poll::Ready(Some(reply)) = this.replies.poll_recv(cx) {
-                this.read_reply(reply)
+    /// What comes next; `None` when the connection has ended.
+    pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Read<I>>> {
+        while self.ended.is_none() {
+            let read = if let Some(kept) = self.kept.pop_front() {
+                self.read_kept(kept)
+            } else if self.frames_before_replies == 0
+                && let Poll::Ready(Some(reply)) = self.replies.poll_recv(cx)
+            {
+                self.read_reply(reply)
             } else {
-                match ready!(this.incoming.poll_next(cx)) {
-                    Ok(message) => this.read_message(message),
-                    Err(reason) => {
-                        this.ended = Some(reason);
+                match self.incoming.poll_next(cx) {
+                    Poll::Ready(arrived) => {
+                        let left = self.frames_before_replies.checked_sub(1);
+                        self.frames_before_replies = left.unwrap_or(FRAMES_BEFORE_REPLIES);
+                        self.read_arrived(arrived)
+                    }
+                    Poll::Pending if self.frames_before_replies == 0 => return Poll::Pending,
+                    Poll::Pending => {
+                        self.frames_before_replies = 0;
                         None
                     }
                 }
@@ -149,18 +166,5 @@ impl<Ex: Venue, I: Input> Stream for Frames<Ex, I> {
             }
         }
         Poll::Ready(None)
-    }
-}
-
-/// The parser for upstream's `ExchangeStream` over [`Frames`], which has read the frames already.
-pub(crate) struct Read<I>(PhantomData<fn() -> I>);
-
-impl<I> StreamParser<I> for Read<I> {
-    type Stream = stream::Empty<Result<I, SocketError>>;
-    type Message = I;
-    type Error = SocketError;
-
-    fn parse(input: Result<I, SocketError>) -> Option<Result<I, SocketError>> {
-        Some(input)
     }
 }

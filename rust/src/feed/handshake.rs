@@ -7,13 +7,14 @@ use super::{
     frames::Kept,
     limits,
     resync::{self, Replies, Reply, Requests},
-    socket::{Incoming, Outgoing},
+    socket::{Arrived, Incoming, Outgoing},
     venue::{Accepted, Meaning, Venue, market_of},
 };
 use crate::metrics::Meter;
 use barter_data::subscription::Map;
 use barter_instrument::instrument::InstrumentIndex;
 use barter_integration::{protocol::websocket::WsMessage, subscription::SubscriptionId};
+use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use std::{
     collections::{HashMap, HashSet, VecDeque},
@@ -194,11 +195,12 @@ impl<Ex: Venue> Handshake<Ex> {
         Ok(())
     }
 
-    fn message(&mut self, message: Result<WsMessage, String>) -> Result<(), FeedError> {
-        match message.map_err(closed::<Ex>)? {
-            WsMessage::Text(text) => self.text(text),
+    fn message(&mut self, arrived: Result<Arrived, String>) -> Result<(), FeedError> {
+        let Arrived { frame, at } = arrived.map_err(closed::<Ex>)?;
+        match frame {
+            WsMessage::Text(text) => self.text(text, at),
             WsMessage::Binary(bytes) => match Utf8Bytes::try_from(bytes) {
-                Ok(text) => self.text(text),
+                Ok(text) => self.text(text, at),
                 Err(error) => Err(closed::<Ex>(format!("a frame is not UTF-8: {error}"))),
             },
             WsMessage::Ping(_) | WsMessage::Pong(_) | WsMessage::Close(_) | WsMessage::Frame(_) => {
@@ -207,7 +209,7 @@ impl<Ex: Venue> Handshake<Ex> {
         }
     }
 
-    fn text(&mut self, text: Utf8Bytes) -> Result<(), FeedError> {
+    fn text(&mut self, text: Utf8Bytes, at: DateTime<Utc>) -> Result<(), FeedError> {
         match Ex::meaning(&text) {
             Meaning::Control => {
                 self.meter.control_frame();
@@ -224,7 +226,7 @@ impl<Ex: Venue> Handshake<Ex> {
                 reason,
             }),
             Meaning::Ending(reason) => Err(closed::<Ex>(reason)),
-            Meaning::Data => self.keep(text),
+            Meaning::Data => self.keep(text, at),
         }
     }
 
@@ -266,9 +268,9 @@ impl<Ex: Venue> Handshake<Ex> {
         }
     }
 
-    fn keep(&mut self, text: Utf8Bytes) -> Result<(), FeedError> {
+    fn keep(&mut self, text: Utf8Bytes, at: DateTime<Utc>) -> Result<(), FeedError> {
         self.kept_bytes += text.len();
-        self.kept.push_back(Kept::Frame(text));
+        self.kept.push_back(Kept::Frame(text, at));
         if self.kept.len() <= KEPT_FRAMES_MAX && self.kept_bytes <= KEPT_BYTES_MAX {
             return Ok(());
         }

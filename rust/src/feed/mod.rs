@@ -10,6 +10,7 @@
 //! delivered, `open` does all that once and `reconnect` again and again, when `backoff` says, with `silence` to say
 //! which subscriptions bring nothing. [`markets`] asks for everything that an exchange lists.
 
+mod arrival;
 mod backoff;
 mod connect;
 mod dial;

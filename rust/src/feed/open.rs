@@ -1,14 +1,14 @@
-//! Opens one connection of one exchange and kind: socket, handshake, transformer. What it returns is upstream's
-//! `ExchangeStream` over the connection's frames; every task that serves it ends when it is dropped.
+//! Opens one connection of one exchange and kind: socket, handshake, reader. What it returns brings the events of the
+//! connection's frames; every task that serves it ends when it is dropped.
 
 use super::{
     connect::open_socket,
     error::{FeedError, listed, shown},
     exchange::Pair,
-    frames::{Frames, Read},
+    frames::Frames,
     handshake::{Handshake, Handshaken, Request, SnapshotLink},
     http, limits, listing,
-    reader::{EventOf, Reader},
+    reader::Reader,
     reconnect::Link,
     resync::Resubscriber,
     seen::Seen,
@@ -18,41 +18,33 @@ use super::{
     venue::{Kind, Market, Offers, Venue, market_name, market_of},
     weights::Turns,
 };
-use crate::{metrics::Meter, options::StreamOptions};
+use crate::{metrics::Meter, options::StreamOptions, outlet::Item};
 use barter_data::{
-    error::DataError,
     exchange::PingInterval,
     subscription::{Map, SubscriptionMeta},
 };
 use barter_instrument::instrument::InstrumentIndex;
-use barter_integration::{
-    Transformer, protocol::websocket::WsMessage, stream::ExchangeStream,
-    subscription::SubscriptionId,
-};
-use futures::{
-    Stream,
-    future::{Either, select},
-};
+use barter_integration::{protocol::websocket::WsMessage, subscription::SubscriptionId};
+use futures::future::{Either, select};
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::HashMap,
     marker::PhantomData,
-    pin::{Pin, pin},
+    ops::ControlFlow,
+    pin::pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 use tokio::task::JoinSet;
 
-type Events<Ex, T> =
-    ExchangeStream<Read<<T as Transformer>::Input>, Frames<Ex, <T as Transformer>::Input>, T>;
-
-/// An open connection that is subscribed: a stream of events and errors.
+/// An open connection that is subscribed.
 pub(crate) struct Connection<Ex, K, T>
 where
     Ex: Offers<K>,
     K: Kind,
     T: Reader<Ex, K>,
 {
-    events: Pin<Box<Events<Ex, T>>>,
+    frames: Frames<Ex, T::Input>,
+    reader: T,
     /// The pings and the snapshots; they end with the connection.
     _tasks: JoinSet<()>,
     kind: PhantomData<fn() -> K>,
@@ -187,13 +179,6 @@ where
         tasks.spawn(task);
         SnapshotLink { requests, replies }
     });
-    let reader = T::init(map, &[], requests)
-        .await
-        .map_err(|error| FeedError::Closed {
-            exchange: Ex::ID,
-            reason: error.to_string(),
-        })?;
-    let frames = Frames::new(incoming, kept, replies);
     meter.open();
     let markets = listed(instruments.iter().map(market_name));
     tracing::info!(
@@ -204,7 +189,8 @@ where
         "connection opened"
     );
     Ok(Connection {
-        events: Box::pin(ExchangeStream::new(frames, reader, VecDeque::new())),
+        frames: Frames::new(incoming, kept, replies),
+        reader: T::new(map, requests),
         _tasks: tasks,
         kind: PhantomData,
     })
@@ -272,21 +258,8 @@ where
 {
     /// The connection after those that saw this.
     pub(crate) fn after(mut self, seen: &Seen) -> Self {
-        self.events.transformer.resume(seen);
+        self.reader.resume(seen);
         self
-    }
-}
-
-impl<Ex, K, T> Stream for Connection<Ex, K, T>
-where
-    Ex: Offers<K>,
-    K: Kind,
-    T: Reader<Ex, K>,
-{
-    type Item = Result<EventOf<K>, DataError>;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.events.as_mut().poll_next(cx)
     }
 }
 
@@ -296,12 +269,26 @@ where
     K: Kind,
     T: Reader<Ex, K>,
 {
+    fn poll_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        items: &mut Vec<Item<K::Event>>,
+    ) -> Poll<ControlFlow<()>> {
+        let Some((input, time_received)) = ready!(self.frames.poll_next(cx)) else {
+            return Poll::Ready(ControlFlow::Break(()));
+        };
+        match input {
+            Ok(input) => self.reader.read(input, time_received, items),
+            Err(error) => items.push(Err(error.into())),
+        }
+        Poll::Ready(ControlFlow::Continue(()))
+    }
+
     fn ended(&self) -> String {
-        let frames = &self.events.stream;
-        frames.ended().unwrap_or_default().to_owned()
+        self.frames.ended().unwrap_or_default().to_owned()
     }
 
     fn paused(&mut self) {
-        self.events.as_mut().get_mut().stream.paused();
+        self.frames.paused();
     }
 }

@@ -11,17 +11,19 @@ use crate::{
     event::NO_INSTRUMENT,
     options::StreamOptions,
     outlet::{Item, Outlet, OutletClosed, ReconnectedNote, ReconnectingNote, SilentNote},
+    queue::KeptBook,
     subscription::ConnectionPlan,
 };
 use barter_data::error::DataError;
 use barter_instrument::instrument::InstrumentIndex;
 use chrono::{DateTime, Utc};
-use futures::{FutureExt, Stream, StreamExt};
+use futures::FutureExt;
 use std::{
     future::{Future, poll_fn},
+    ops::ControlFlow,
     panic::AssertUnwindSafe,
     pin::pin,
-    task::Poll,
+    task::{Context, Poll},
     time::Duration,
 };
 use tokio::time::{Instant, sleep_until};
@@ -30,8 +32,15 @@ use tokio::time::{Instant, sleep_until};
 const READ_MAX: usize = 512;
 
 /// An open connection.
-pub(crate) trait Link<E>: Stream<Item = Item<E>> + Unpin {
-    /// Why the stream ended.
+pub(crate) trait Link<E> {
+    /// Reads what comes next and appends the items that it makes, if any; a break when the connection has ended.
+    fn poll_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        items: &mut Vec<Item<E>>,
+    ) -> Poll<ControlFlow<()>>;
+
+    /// Why it ended.
     fn ended(&self) -> String;
 
     /// What was waited for is no longer: for how long nobody polls says nothing about the far side.
@@ -79,7 +88,7 @@ impl From<String> for End {
     }
 }
 
-impl<E> Carrier<E> {
+impl<E: KeptBook> Carrier<E> {
     /// For the connections of this plan.
     pub(crate) fn new(outlet: Outlet<E>, plan: &ConnectionPlan, options: &StreamOptions) -> Self {
         let limit = options.silence.limit(plan.kind);
@@ -334,18 +343,15 @@ impl<E> Carrier<E> {
 async fn read<L: Link<E>, E>(connection: &mut L, items: &mut Vec<Item<E>>) -> bool {
     poll_fn(|cx| {
         loop {
-            match connection.poll_next_unpin(cx) {
-                Poll::Ready(Some(item)) => items.push(item),
-                Poll::Ready(None) => return Poll::Ready(false),
+            match connection.poll_read(cx, items) {
+                Poll::Ready(ControlFlow::Continue(())) if items.len() < READ_MAX => {}
+                Poll::Ready(read) => return Poll::Ready(read.is_continue()),
                 Poll::Pending if items.is_empty() => return Poll::Pending,
                 Poll::Pending => {
                     // A queue may hold back what was read.
                     connection.paused();
                     return Poll::Ready(true);
                 }
-            }
-            if items.len() >= READ_MAX {
-                return Poll::Ready(true);
             }
         }
     })

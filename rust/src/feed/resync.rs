@@ -1,16 +1,16 @@
-//! A new beginning for one order book while its connection goes on: the book's transformer asks for it where updates
+//! A new beginning for one order book while its connection goes on: the book's reader asks for it where updates
 //! are missing, and a task of the connection brings it, a snapshot over HTTP or a new subscription. What fails is tried
 //! again, ever later; where that does not bring the book in order, the connection is given up for that reason.
 
 use super::{
     error::FeedError,
     reader::Input,
-    snapshot::{BookEvent, Snapshot},
+    snapshot::Snapshot,
     socket::Outgoing,
     unsubscribe::Unwanted,
-    venue::market_of,
+    venue::{Topic, market_of},
 };
-use barter_data::error::DataError;
+use barter_data::subscription::book::OrderBookEvent;
 use barter_instrument::{exchange::ExchangeId, instrument::InstrumentIndex};
 use barter_integration::{
     error::SocketError, protocol::websocket::WsMessage, subscription::SubscriptionId,
@@ -27,8 +27,7 @@ const SETTLED_AFTER: Duration = Duration::from_secs(30);
 /// New subscriptions in a row of one market.
 const SUBSCRIPTIONS_MAX: u32 = 4;
 
-/// Asks for new beginnings. It is the channel that upstream gives every transformer for messages to the exchange; a
-/// market asks for one at a time, which bounds it.
+/// Asks for new beginnings; a market asks for one at a time, which bounds it.
 pub(crate) type Requests = mpsc::UnboundedSender<WsMessage>;
 
 /// The message that asks for the new beginning of a subscription's book.
@@ -57,7 +56,7 @@ pub(crate) enum Reply {
 /// The answers.
 pub(crate) type Replies = mpsc::Receiver<Reply>;
 
-/// What a book's transformer takes.
+/// What a book's reader takes.
 #[derive(Debug)]
 pub(crate) enum BookInput<F> {
     /// A frame of the socket.
@@ -200,26 +199,19 @@ impl Resubscriber {
     }
 }
 
-/// What one input makes of a book.
-#[derive(Default)]
-pub(crate) struct Outcome {
-    /// These come out.
-    pub(crate) items: Vec<Item>,
-    /// And then the book needs a new beginning.
-    pub(crate) resync: bool,
-}
+/// What a book's reader gives out.
+pub(crate) type Item = crate::outlet::Item<OrderBookEvent>;
 
-/// What a book's transformer gives out.
-pub(crate) type Item = Result<BookEvent, DataError>;
+/// Whether what was read leaves a book in need of a new beginning.
+#[must_use]
+pub(crate) struct Resync(pub(crate) bool);
 
-impl Outcome {
-    /// What comes out, once the new beginning of this subscription's book is asked for where it needs one.
-    pub(crate) fn asked_for(mut self, id: &SubscriptionId, requests: &Requests) -> Vec<Item> {
-        if self.resync && requests.send(request(id)).is_err() {
-            let reason = format!("no new beginning of the book {id} can be asked for");
-            self.items.push(Err(SocketError::Subscribe(reason).into()));
-        }
-        self.items
+/// Asks for the new beginning of this subscription's book.
+pub(crate) fn ask_anew(topic: &Topic, requests: &Requests, items: &mut Vec<Item>) {
+    let id = topic.id();
+    if requests.send(request(&id)).is_err() {
+        let reason = format!("no new beginning of the book {id} can be asked for");
+        items.push(Err(SocketError::Subscribe(reason).into()));
     }
 }
 

@@ -1,21 +1,25 @@
-//! The socket of one connection, taken apart. [`Incoming`] has every frame that comes, and the reason of the end;
-//! [`Outgoing`] sends frames from any task. One task owns the writing half: it sends what it is handed and pings on its
-//! own; when the incoming half is dropped it says goodbye with a close frame and ends the socket, within a bound.
+//! The socket of one connection, shared by two tasks. [`Incoming`] has every frame that comes, and the reason of the
+//! end; [`Outgoing`] sends frames from any task. One task writes: it sends what it is handed and pings on its own; when
+//! the incoming half is dropped it says goodbye with a close frame and ends the socket, within a bound.
 
-use super::liveness::Live;
+use super::{
+    arrival::{WebSocket, last_arrival},
+    liveness::Liveness,
+};
 use crate::{metrics::Meter, options::Keepalive};
-use barter_integration::protocol::websocket::{WebSocket, WsError, WsMessage, WsSink, WsStream};
+use barter_integration::protocol::websocket::{WsError, WsMessage};
+use chrono::{DateTime, Utc};
 use futures::{
-    SinkExt, StreamExt,
+    Sink, StreamExt,
     future::{Either, select},
 };
 use parking_lot::{Condvar, Mutex};
 use std::{
     future::poll_fn,
     mem,
-    pin::pin,
+    pin::{Pin, pin},
     sync::Arc,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
     time::Duration,
 };
 use tokio::{
@@ -35,23 +39,26 @@ const GOODBYE_LIMIT: Duration = Duration::from_millis(75);
 /// How many sockets are open, and a call when one is gone.
 static OPEN: (Mutex<usize>, Condvar) = (Mutex::new(0), Condvar::new());
 
-/// Takes a socket apart. The writing half ends with the incoming one, whose frames are counted.
+/// Shares a socket out. The writing half ends with the incoming one, whose frames are counted.
 pub(crate) fn halves(
     socket: WebSocket,
     keepalive: Keepalive,
     meter: Arc<Meter>,
 ) -> (Outgoing, Incoming) {
-    let (sink, frames) = socket.split();
+    let socket = Arc::new(Mutex::new(socket));
     let (outgoing, waiting) = mpsc::channel(WAITING_MAX);
-    let (goodbye, dropped) = oneshot::channel();
+    let (until_dropped, dropped) = oneshot::channel();
     let open = Open::one_more();
+    let writer = Writer(socket.clone());
     tokio::spawn(async move {
-        write(sink, waiting, dropped, keepalive.interval).await;
+        writer.run(waiting, dropped, keepalive.interval).await;
         drop(open);
     });
     let incoming = Incoming {
-        frames: Some(Live::new(frames, keepalive.timeout)),
-        goodbye: Some(goodbye),
+        socket,
+        last_arrival: DateTime::UNIX_EPOCH,
+        liveness: Liveness::new(keepalive.timeout),
+        _until_dropped: until_dropped,
         meter,
         untold: false,
     };
@@ -86,11 +93,20 @@ impl Outgoing {
     }
 }
 
+/// A frame and when it came.
+#[derive(Debug)]
+pub(crate) struct Arrived {
+    pub(crate) frame: WsMessage,
+    pub(crate) at: DateTime<Utc>,
+}
+
 /// Receives frames; dropping it ends the connection.
 pub(crate) struct Incoming {
-    /// There until it is dropped.
-    frames: Option<Live<WsStream>>,
-    goodbye: Option<oneshot::Sender<Live<WsStream>>>,
+    socket: Arc<Mutex<WebSocket>>,
+    last_arrival: DateTime<Utc>,
+    liveness: Liveness,
+    /// Tells the writing task.
+    _until_dropped: oneshot::Sender<()>,
     meter: Arc<Meter>,
     /// The meter was not told yet that the frames it counted are all for now.
     untold: bool,
@@ -98,15 +114,13 @@ pub(crate) struct Incoming {
 
 impl Incoming {
     /// The next frame, or why there is none: nothing comes after that. A close frame is an end.
-    pub(crate) async fn next(&mut self) -> Result<WsMessage, String> {
+    pub(crate) async fn next(&mut self) -> Result<Arrived, String> {
         poll_fn(|cx| self.poll_next(cx)).await
     }
 
     /// The next frame is no longer waited for.
     pub(crate) fn paused(&mut self) {
-        if let Some(frames) = &mut self.frames {
-            frames.paused();
-        }
+        self.liveness.reset();
     }
 
     /// Counts what the connection does.
@@ -114,86 +128,102 @@ impl Incoming {
         &self.meter
     }
 
-    /// The same as a poll.
-    pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<WsMessage, String>> {
-        let Some(frames) = &mut self.frames else {
-            return Poll::Ready(Err(CUT.to_owned()));
+    /// The same as a poll. As long as a frame is kept, the buffer that it was read into cannot be used again.
+    pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Arrived, String>> {
+        let (polled, last_arrival) = {
+            let mut socket = self.socket.lock();
+            (socket.poll_next_unpin(cx), last_arrival(&socket))
         };
-        let polled = frames.poll_frame(cx);
-        if let Poll::Ready(Ok(Some(Ok(frame)))) = &polled {
-            self.meter.frame(frame);
-            self.untold = true;
-        } else if mem::take(&mut self.untold) {
-            self.meter.read_all();
-        }
-        Poll::Ready(match ready!(polled) {
-            Ok(Some(Ok(WsMessage::Close(frame)))) => Err(close_reason(frame.as_ref())),
-            Ok(Some(Ok(frame))) => Ok(frame),
-            Ok(Some(Err(error))) => Err(broken_reason(&error)),
-            Ok(None) => Err(CUT.to_owned()),
-            Err(dead) => Err(dead.to_string()),
+        let Poll::Ready(frame) = polled else {
+            if mem::take(&mut self.untold) {
+                self.meter.read_all();
+            }
+            // Part of a frame is a sign of life too.
+            if mem::replace(&mut self.last_arrival, last_arrival) != last_arrival {
+                self.liveness.reset();
+            }
+            return self
+                .liveness
+                .poll_dead(cx)
+                .map(|dead| Err(dead.to_string()));
+        };
+        self.liveness.reset();
+        Poll::Ready(match frame {
+            Some(Ok(frame)) => {
+                self.meter.frame(&frame);
+                self.untold = true;
+                match frame {
+                    WsMessage::Close(frame) => Err(close_reason(frame.as_ref())),
+                    frame => Ok(Arrived {
+                        frame,
+                        at: last_arrival,
+                    }),
+                }
+            }
+            Some(Err(error)) => Err(broken_reason(&error)),
+            None => Err(CUT.to_owned()),
         })
     }
 }
 
-impl Drop for Incoming {
-    fn drop(&mut self) {
-        if let (Some(goodbye), Some(frames)) = (self.goodbye.take(), self.frames.take()) {
-            // Without the writing task there is nobody to say goodbye: the socket closes here.
-            let _ = goodbye.send(frames);
-        }
-    }
-}
+/// Writes to the socket.
+struct Writer(Arc<Mutex<WebSocket>>);
 
-/// Owns the writing half until the incoming one is dropped, then ends the socket.
-async fn write(
-    mut sink: WsSink,
-    waiting: mpsc::Receiver<WsMessage>,
-    dropped: oneshot::Receiver<Live<WsStream>>,
-    ping_interval: Duration,
-) {
-    let incoming = {
-        let sending = pin!(send_all(&mut sink, waiting, ping_interval));
-        match select(dropped, sending).await {
-            Either::Left((incoming, _)) => incoming,
-            Either::Right(((), dropped)) => dropped.await,
+impl Writer {
+    /// Writes until the incoming half is dropped, then ends the socket.
+    async fn run(
+        self,
+        waiting: mpsc::Receiver<WsMessage>,
+        dropped: oneshot::Receiver<()>,
+        ping_interval: Duration,
+    ) {
+        {
+            let sending = pin!(self.send_all(waiting, ping_interval));
+            if let Either::Right(((), dropped)) = select(dropped, sending).await {
+                // Nothing is ever sent: it ends when the other half is dropped.
+                let _ = dropped.await;
+            }
         }
-    };
-    if let Ok(incoming) = incoming {
         // A peer that answers ends the socket; one that does not is left.
-        let _ = timeout(GOODBYE_LIMIT, say_goodbye(sink, incoming)).await;
+        let _ = timeout(GOODBYE_LIMIT, self.say_goodbye()).await;
     }
-}
 
-/// Sends what it is handed, and pings, until the socket cannot be written to.
-async fn send_all(
-    sink: &mut WsSink,
-    mut waiting: mpsc::Receiver<WsMessage>,
-    ping_interval: Duration,
-) {
-    let first = tokio::time::Instant::now() + ping_interval;
-    let mut pings = interval_at(first, ping_interval);
-    pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        let frame = tokio::select! {
-            Some(frame) = waiting.recv() => frame,
-            _ = pings.tick() => WsMessage::Ping(Default::default()),
-        };
-        if sink.send(frame).await.is_err() {
-            return;
+    /// Sends what it is handed, and pings, until the socket cannot be written to.
+    async fn send_all(&self, mut waiting: mpsc::Receiver<WsMessage>, ping_interval: Duration) {
+        let first = tokio::time::Instant::now() + ping_interval;
+        let mut pings = interval_at(first, ping_interval);
+        pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let frame = tokio::select! {
+                Some(frame) = waiting.recv() => frame,
+                _ = pings.tick() => WsMessage::Ping(Default::default()),
+            };
+            if self.send(frame).await.is_err() {
+                return;
+            }
         }
     }
-}
 
-/// Sends a close frame and reads until the peer ends the socket.
-async fn say_goodbye(mut sink: WsSink, mut incoming: Live<WsStream>) {
-    let close = WsMessage::Close(Some(CloseFrame {
-        code: CloseCode::Normal,
-        reason: Default::default(),
-    }));
-    // Where the peer closed first, or is gone, there is nothing to send; reading sees the end in either case.
-    let _ = sink.send(close).await;
-    while let Ok(Some(Ok(_))) = poll_fn(|cx| incoming.poll_frame(cx)).await {}
+    /// Sends a close frame and reads until the peer ends the socket.
+    async fn say_goodbye(&self) {
+        let close = WsMessage::Close(Some(CloseFrame {
+            code: CloseCode::Normal,
+            reason: Default::default(),
+        }));
+        // Where the peer closed first, or is gone, there is nothing to send; reading sees the end in either case.
+        let _ = self.send(close).await;
+        while let Some(Ok(_)) = poll_fn(|cx| self.0.lock().poll_next_unpin(cx)).await {}
+    }
+
+    async fn send(&self, frame: WsMessage) -> Result<(), WsError> {
+        self.poll(|socket, cx| socket.poll_ready(cx)).await?;
+        Pin::new(&mut *self.0.lock()).start_send(frame)?;
+        self.poll(|socket, cx| socket.poll_flush(cx)).await
+    }
+
+    async fn poll<T>(&self, poll: impl Fn(Pin<&mut WebSocket>, &mut Context<'_>) -> Poll<T>) -> T {
+        poll_fn(|cx| poll(Pin::new(&mut *self.0.lock()), cx)).await
+    }
 }
 
 /// Counts one open socket for as long as it lives.

@@ -42,9 +42,14 @@ impl Unwanted {
         self.changed.notify_one();
     }
 
+    /// Whether anything is no longer wanted.
+    pub(crate) fn any(&self) -> bool {
+        self.any.load(Ordering::Acquire)
+    }
+
     /// Whether this is no longer wanted.
     pub(crate) fn has(&self, instrument: InstrumentIndex) -> bool {
-        self.any.load(Ordering::Acquire) && self.instruments.lock().contains(&instrument)
+        self.any() && self.instruments.lock().contains(&instrument)
     }
 }
 

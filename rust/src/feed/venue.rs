@@ -4,6 +4,7 @@
 use super::exchange::Exchange;
 use crate::{
     outlet::{AnyOutlet, Outlet},
+    queue::KeptBook,
     subscription::SubKind,
 };
 use barter_data::{
@@ -12,15 +13,16 @@ use barter_data::{
     instrument::MarketInstrumentData,
     subscriber::mapper::{SubscriptionMapper, WebSocketSubMapper},
     subscription::{
-        Subscription, SubscriptionKind, SubscriptionMeta,
+        Map, Subscription, SubscriptionKind, SubscriptionMeta,
         book::{OrderBooksL1, OrderBooksL2},
         liquidation::Liquidations,
         trade::PublicTrades,
     },
 };
 use barter_instrument::instrument::InstrumentIndex;
-use barter_integration::subscription::SubscriptionId;
-use smol_str::SmolStrBuilder;
+use barter_integration::{error::SocketError, subscription::SubscriptionId};
+use hashbrown::HashMap;
+use smol_str::{SmolStr, SmolStrBuilder};
 
 /// What a text frame is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -131,9 +133,73 @@ pub(crate) fn subscription_id(channel: &str, market: &str) -> SubscriptionId {
     SubscriptionId(id.finish())
 }
 
+/// What a data frame calls its subscription: upstream's id in the parts that frames have, so that none is put together
+/// for each frame.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Topic {
+    channel: SmolStr,
+    /// Empty where the exchange has one name for the two.
+    market: SmolStr,
+}
+
+impl Topic {
+    /// Of a market in a channel.
+    pub(crate) fn new(channel: impl Into<SmolStr>, market: impl Into<SmolStr>) -> Self {
+        Self {
+            channel: channel.into(),
+            market: market.into(),
+        }
+    }
+
+    /// Of a channel that upstream names.
+    pub(crate) const fn of(channel: &'static str, market: SmolStr) -> Self {
+        Self {
+            channel: SmolStr::new_static(channel),
+            market,
+        }
+    }
+
+    /// The same in one.
+    pub(crate) fn id(&self) -> SubscriptionId {
+        match self.market.as_str() {
+            "" => SubscriptionId(self.channel.clone()),
+            market => subscription_id(&self.channel, market),
+        }
+    }
+}
+
+impl From<&SubscriptionId> for Topic {
+    fn from(id: &SubscriptionId) -> Self {
+        let (channel, market) = id.as_ref().split_once('|').unwrap_or((id.as_ref(), ""));
+        Self::new(channel, market)
+    }
+}
+
+/// What belongs to each subscription of a connection, as upstream's `Map` has it.
+#[derive(Debug)]
+pub(crate) struct Topics<T>(HashMap<Topic, T>);
+
+impl<T> Topics<T> {
+    /// Of these, each with what is made of it.
+    pub(crate) fn new(map: Map<InstrumentIndex>, make: impl Fn(InstrumentIndex) -> T) -> Self {
+        let topics = map.0.into_iter();
+        Self(
+            topics
+                .map(|(id, instrument)| (Topic::from(&id), make(instrument)))
+                .collect(),
+        )
+    }
+
+    /// Of this; upstream's error where there is none.
+    pub(crate) fn find(&mut self, topic: &Topic) -> Result<&mut T, SocketError> {
+        let found = self.0.get_mut(topic);
+        found.ok_or_else(|| SocketError::Unidentifiable(topic.id()))
+    }
+}
+
 /// A kind of market data of upstream's, with its number here and its outlet.
 pub(crate) trait Kind:
-    SubscriptionKind<Event: Send + Sync + 'static> + Default + Send + Sync + 'static
+    SubscriptionKind<Event: KeptBook + Send + Sync + 'static> + Default + Send + Sync + 'static
 {
     /// Its number and name here.
     const SUB_KIND: SubKind;

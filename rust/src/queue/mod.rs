@@ -15,7 +15,7 @@ mod telling;
 mod tests;
 
 use crate::{
-    event::{BarterEvent, Records},
+    event::{BarterEvent, Record, Records},
     metrics::{Meter, Metrics, StreamMetrics},
     options::QueueOptions,
     platform::ReadySignal,
@@ -329,7 +329,7 @@ impl Queue {
 }
 
 /// What a queue does with a payload beyond keeping it.
-pub trait KeptBook {
+pub trait KeptBook: Record {
     /// Whether it changes an order book.
     const BOOK: bool = false;
     /// Whether a newer one of the same instrument says all that an older one says.

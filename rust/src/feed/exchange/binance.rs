@@ -9,7 +9,7 @@ use crate::feed::{
     reader::{Row, Rows},
     snapshot::{BookEvent, SnapshotSource},
     unsubscribe::Unsubscribe,
-    venue::{Accepted, Meaning, Venue, subscription_id},
+    venue::{Accepted, Meaning, Topic, Venue},
 };
 use barter_data::{
     books::{Level, OrderBook},
@@ -26,7 +26,7 @@ use barter_instrument::{
     exchange::ExchangeId,
     instrument::{InstrumentIndex, market_data::kind::MarketDataInstrumentKind},
 };
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use smol_str::SmolStr;
 
@@ -234,7 +234,7 @@ enum Order {
 }
 
 impl Rows<PublicTrade> for Trade {
-    fn rows(self) -> impl IntoIterator<Item = Row<PublicTrade>> {
+    fn rows(self, _: DateTime<Utc>) -> impl IntoIterator<Item = Row<PublicTrade>> {
         (self.order != Order::NotATrade).then(|| {
             let trade = PublicTrade {
                 id: self.id.0.to_string(),
@@ -246,8 +246,8 @@ impl Rows<PublicTrade> for Trade {
                     Side::Buy
                 },
             };
-            let id = subscription_id(BinanceChannel::TRADES.as_ref(), &self.market.0);
-            Row::once(id, self.time.0, trade)
+            let topic = Topic::of(BinanceChannel::TRADES.0, self.market.0);
+            Row::once(topic, self.time.0, trade)
         })
     }
 }
@@ -271,8 +271,8 @@ pub(crate) struct BookTicker {
 }
 
 impl Rows<OrderBookL1> for BookTicker {
-    fn rows(self) -> impl IntoIterator<Item = Row<OrderBookL1>> {
-        let time = self.time.map_or_else(Utc::now, |time| time.0);
+    fn rows(self, time_received: DateTime<Utc>) -> impl IntoIterator<Item = Row<OrderBookL1>> {
+        let time = self.time.map_or(time_received, |time| time.0);
         let best = |Exact(price): Exact, Exact(amount): Exact| {
             (!price.is_zero()).then(|| Level::new(price, amount))
         };
@@ -281,8 +281,8 @@ impl Rows<OrderBookL1> for BookTicker {
             best_bid: best(self.bid, self.bid_amount),
             best_ask: best(self.ask, self.ask_amount),
         };
-        let id = subscription_id(BinanceChannel::ORDER_BOOK_L1.as_ref(), &self.market.0);
-        [Row::once(id, time, book)]
+        let topic = Topic::of(BinanceChannel::ORDER_BOOK_L1.0, self.market.0);
+        [Row::once(topic, time, book)]
     }
 }
 
@@ -308,7 +308,7 @@ struct LiquidationOrder {
 }
 
 impl Rows<Liquidation> for ForcedOrder {
-    fn rows(self) -> impl IntoIterator<Item = Row<Liquidation>> {
+    fn rows(self, _: DateTime<Utc>) -> impl IntoIterator<Item = Row<Liquidation>> {
         let Self { order } = self;
         let liquidation = Liquidation {
             side: order.side,
@@ -316,7 +316,7 @@ impl Rows<Liquidation> for ForcedOrder {
             quantity: order.quantity.0,
             time: order.time.0,
         };
-        let id = subscription_id(BinanceChannel::LIQUIDATIONS.as_ref(), &order.market.0);
-        [Row::once(id, order.time.0, liquidation)]
+        let topic = Topic::of(BinanceChannel::LIQUIDATIONS.0, order.market.0);
+        [Row::once(topic, order.time.0, liquidation)]
     }
 }

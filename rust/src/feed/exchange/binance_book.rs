@@ -5,11 +5,10 @@
 use super::values::{EpochMillis, Name, PriceLevel, Whole};
 use crate::feed::{
     reader::Reader,
-    resync::{BookInput, Item, Outcome, Reply, Requests},
+    resync::{BookInput, Item, Reply, Requests, Resync, ask_anew},
     snapshot::{BookEvent, Snapshot},
-    venue::{Venue, subscription_id},
+    venue::{Topic, Topics, Venue},
 };
-use async_trait::async_trait;
 use barter_data::{
     books::OrderBook,
     error::DataError,
@@ -22,12 +21,11 @@ use barter_data::{
         Map,
         book::{OrderBookEvent, OrderBooksL2},
     },
-    transformer::ExchangeTransformer,
 };
 use barter_instrument::instrument::InstrumentIndex;
-use barter_integration::{Transformer, subscription::SubscriptionId};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, de::DeserializeOwned};
+use smol_str::SmolStr;
 use std::collections::VecDeque;
 
 /// Updates of one market that wait for its snapshot; the oldest go first, and the snapshot must be newer then.
@@ -39,7 +37,7 @@ pub(crate) trait DepthUpdate: DeserializeOwned + Send + 'static {
     type Server: Venue;
 
     /// `s`.
-    fn market(&self) -> &str;
+    fn market(&self) -> &SmolStr;
     /// `U`.
     fn first_id(&self) -> u64;
     /// `u`.
@@ -74,7 +72,7 @@ pub(crate) struct SpotUpdate {
 impl DepthUpdate for SpotUpdate {
     type Server = BinanceSpot;
 
-    fn market(&self) -> &str {
+    fn market(&self) -> &SmolStr {
         &self.market.0
     }
     fn first_id(&self) -> u64 {
@@ -122,7 +120,7 @@ pub(crate) struct UsdMarginUpdate {
 impl DepthUpdate for UsdMarginUpdate {
     type Server = BinanceFuturesUsd;
 
-    fn market(&self) -> &str {
+    fn market(&self) -> &SmolStr {
         &self.market.0
     }
     fn first_id(&self) -> u64 {
@@ -153,11 +151,18 @@ impl DepthUpdate for UsdMarginUpdate {
 #[derive(Debug)]
 enum State<U> {
     /// These updates, which follow each other, wait for a snapshot that was asked for.
-    Waiting(VecDeque<U>),
+    Waiting(VecDeque<Arrived<U>>),
     /// The snapshot was delivered, no update yet.
     Fresh { last_update_id: u64 },
     /// The last update delivered ended with this id.
     Live { last_id: u64 },
+}
+
+/// An update and when it came.
+#[derive(Debug)]
+struct Arrived<U> {
+    update: U,
+    time_received: DateTime<Utc>,
 }
 
 #[derive(Debug)]
@@ -168,52 +173,43 @@ struct Book<U> {
 
 /// The books of one connection.
 pub(crate) struct Books<U> {
-    books: Map<Book<U>>,
+    books: Topics<Book<U>>,
     requests: Requests,
 }
 
-#[async_trait]
-impl<Ex, U> ExchangeTransformer<Ex, InstrumentIndex, OrderBooksL2> for Books<U>
-where
-    U: DepthUpdate<Server = Ex>,
-{
-    async fn init(
-        map: Map<InstrumentIndex>,
-        _: &[BookEvent],
-        requests: Requests,
-    ) -> Result<Self, DataError> {
-        let book = |(id, instrument)| {
-            let state = State::Waiting(VecDeque::new());
-            (id, Book { instrument, state })
-        };
-        let books = map.0.into_iter().map(book).collect();
-        Ok(Self { books, requests })
-    }
-}
-
-impl<Ex, U: DepthUpdate<Server = Ex>> Reader<Ex, OrderBooksL2> for Books<U> {}
-
-impl<U: DepthUpdate> Transformer for Books<U> {
-    type Error = DataError;
+impl<Ex, U: DepthUpdate<Server = Ex>> Reader<Ex, OrderBooksL2> for Books<U> {
     type Input = BookInput<U>;
-    type Output = BookEvent;
-    type OutputIter = Vec<Item>;
 
-    fn transform(&mut self, input: BookInput<U>) -> Vec<Item> {
+    fn new(map: Map<InstrumentIndex>, requests: Requests) -> Self {
+        let book = |instrument| Book {
+            instrument,
+            state: State::Waiting(VecDeque::new()),
+        };
+        Self {
+            books: Topics::new(map, book),
+            requests,
+        }
+    }
+
+    fn read(&mut self, input: BookInput<U>, time_received: DateTime<Utc>, items: &mut Vec<Item>) {
         match input {
             BookInput::Frame(update) => {
-                let channel = BinanceChannel::ORDER_BOOK_L2.as_ref();
-                let id = subscription_id(channel, update.market());
-                self.step(&id, |book| book.update(update))
+                let topic = Topic::of(BinanceChannel::ORDER_BOOK_L2.0, update.market().clone());
+                let update = Arrived {
+                    update,
+                    time_received,
+                };
+                self.step(&topic, items, |book, items| book.update(update, items));
             }
             BookInput::Reply(Reply::Snapshot(Snapshot { id, event })) => {
-                self.step(&id, |book| book.snapshot(event))
+                let topic = Topic::from(&id);
+                self.step(&topic, items, |book, items| book.snapshot(event, items));
             }
             BookInput::Reply(Reply::Delayed(_, error) | Reply::GivenUp(error)) => {
-                vec![Err(error.into())]
+                items.push(Err(error.into()));
             }
             // Of new subscriptions, of which there are none here.
-            BookInput::Reply(Reply::Due(_)) => Vec::new(),
+            BookInput::Reply(Reply::Due(_)) => {}
         }
     }
 }
@@ -221,121 +217,113 @@ impl<U: DepthUpdate> Transformer for Books<U> {
 impl<U: DepthUpdate> Books<U> {
     fn step(
         &mut self,
-        id: &SubscriptionId,
-        step: impl FnOnce(&mut Book<U>) -> Outcome,
-    ) -> Vec<Item> {
-        match self.books.find_mut(id) {
-            Ok(book) => step(book).asked_for(id, &self.requests),
-            Err(unknown) => vec![Err(unknown.into())],
+        topic: &Topic,
+        items: &mut Vec<Item>,
+        step: impl FnOnce(&mut Book<U>, &mut Vec<Item>) -> Resync,
+    ) {
+        match self.books.find(topic).map(|book| step(book, items)) {
+            Ok(Resync(true)) => ask_anew(topic, &self.requests, items),
+            Ok(Resync(false)) => {}
+            Err(unknown) => items.push(Err(unknown.into())),
         }
     }
 }
 
 impl<U: DepthUpdate> Book<U> {
-    fn update(&mut self, update: U) -> Outcome {
+    fn update(&mut self, arrived: Arrived<U>, items: &mut Vec<Item>) -> Resync {
+        let update = &arrived.update;
         match &mut self.state {
             State::Waiting(updates) => {
-                let gap = match updates.back() {
-                    Some(last) if update.last_id() <= last.last_id() => return Outcome::default(),
-                    Some(last) if !update.follows(last.last_id()) => {
-                        Some(sequence_error(last.last_id(), &update))
+                match updates.back() {
+                    Some(last) if update.last_id() <= last.update.last_id() => {
+                        return Resync(false);
                     }
-                    _ => None,
-                };
-                if gap.is_some() {
-                    // What came before is of no use to the snapshot that must be newer than the gap.
-                    updates.clear();
-                } else if updates.len() == WAITING_MAX {
-                    updates.pop_front();
+                    Some(last) if !update.follows(last.update.last_id()) => {
+                        items.push(sequence_error(last.update.last_id(), update));
+                        // What came before is of no use to the snapshot that must be newer than the gap.
+                        updates.clear();
+                    }
+                    _ if updates.len() == WAITING_MAX => drop(updates.pop_front()),
+                    _ => {}
                 }
-                updates.push_back(update);
-                Outcome {
-                    items: gap.into_iter().collect(),
-                    resync: false,
-                }
+                updates.push_back(arrived);
+                Resync(false)
             }
             State::Fresh { last_update_id } => {
                 if update.is_in_snapshot(*last_update_id) {
-                    return Outcome::default();
+                    return Resync(false);
                 }
                 if update.follows_snapshot(*last_update_id) {
-                    return self.deliver(update);
+                    self.deliver(arrived, items);
+                    return Resync(false);
                 }
                 // The snapshot proves older than the updates, and it was delivered: the book is not the exchange's.
-                let error = sequence_error(*last_update_id, &update);
-                self.resync(update, vec![error])
+                items.push(sequence_error(*last_update_id, update));
+                self.resync(arrived)
             }
-            State::Live { last_id } if update.last_id() <= *last_id => Outcome::default(),
-            State::Live { last_id } if update.follows(*last_id) => self.deliver(update),
+            State::Live { last_id } if update.last_id() <= *last_id => Resync(false),
+            State::Live { last_id } if update.follows(*last_id) => {
+                self.deliver(arrived, items);
+                Resync(false)
+            }
             State::Live { last_id } => {
-                let error = sequence_error(*last_id, &update);
-                self.resync(update, vec![error])
+                items.push(sequence_error(*last_id, update));
+                self.resync(arrived)
             }
         }
     }
 
-    fn snapshot(&mut self, snapshot: BookEvent) -> Outcome {
+    fn snapshot(&mut self, snapshot: BookEvent, items: &mut Vec<Item>) -> Resync {
         let (OrderBookEvent::Snapshot(book), State::Waiting(updates)) =
             (&snapshot.kind, &mut self.state)
         else {
-            return Outcome::default();
+            return Resync(false);
         };
         let last_update_id = book.sequence();
         while updates
             .front()
-            .is_some_and(|update| update.is_in_snapshot(last_update_id))
+            .is_some_and(|first| first.update.is_in_snapshot(last_update_id))
         {
             updates.pop_front();
         }
         if updates
             .front()
-            .is_some_and(|first| !first.follows_snapshot(last_update_id))
+            .is_some_and(|first| !first.update.follows_snapshot(last_update_id))
         {
-            return Outcome {
-                items: Vec::new(),
-                resync: true,
-            };
+            return Resync(true);
         }
         let updates = std::mem::take(updates);
         self.state = State::Fresh { last_update_id };
-        let mut items = vec![Ok(snapshot)];
+        items.push(Ok(snapshot));
         // They follow each other, and the first of them the snapshot.
-        items.extend(
-            updates
-                .into_iter()
-                .flat_map(|update| self.deliver(update).items),
-        );
-        Outcome {
-            items,
-            resync: false,
+        for update in updates {
+            self.deliver(update, items);
         }
+        Resync(false)
     }
 
     /// The book needs a snapshot, for which this update waits.
-    fn resync(&mut self, first: U, items: Vec<Item>) -> Outcome {
+    fn resync(&mut self, first: Arrived<U>) -> Resync {
         self.state = State::Waiting(VecDeque::from([first]));
-        Outcome {
-            items,
-            resync: true,
-        }
+        Resync(true)
     }
 
-    fn deliver(&mut self, update: U) -> Outcome {
+    fn deliver(&mut self, arrived: Arrived<U>, items: &mut Vec<Item>) {
+        let Arrived {
+            update,
+            time_received,
+        } = arrived;
         self.state = State::Live {
             last_id: update.last_id(),
         };
         let (time_exchange, book) = update.update();
-        let event = MarketEvent {
+        items.push(Ok(MarketEvent {
             time_exchange,
-            time_received: Utc::now(),
+            time_received,
             exchange: U::Server::ID,
             instrument: self.instrument,
             kind: OrderBookEvent::Update(book),
-        };
-        Outcome {
-            items: vec![Ok(event)],
-            resync: false,
-        }
+        }));
     }
 }
 

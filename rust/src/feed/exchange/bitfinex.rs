@@ -8,13 +8,14 @@ use super::{
 use crate::feed::{
     reader::{Row, Rows},
     unsubscribe::Unsubscribe,
-    venue::{Accepted, Meaning, Venue, subscription_id},
+    venue::{Accepted, Meaning, Topic, Venue, subscription_id},
 };
 use barter_data::{exchange::bitfinex::Bitfinex, subscription::trade::PublicTrade};
 use barter_instrument::{
     Side, exchange::ExchangeId, instrument::market_data::kind::MarketDataInstrumentKind,
 };
 use barter_integration::subscription::SubscriptionId;
+use chrono::{DateTime, Utc};
 use serde::{
     Deserialize, Deserializer,
     de::{self, IgnoredAny, SeqAccess},
@@ -177,13 +178,13 @@ impl Trade {
                 Side::Buy
             },
         };
-        let id = SubscriptionId(channel.0.clone());
-        Row::repeatable(id, self.time.0, trade, history)
+        let topic = Topic::new(channel.0.clone(), "");
+        Row::repeatable(topic, self.time.0, trade, history)
     }
 }
 
 impl Rows<PublicTrade> for Frame {
-    fn rows(self) -> impl IntoIterator<Item = Row<PublicTrade>> {
+    fn rows(self, _: DateTime<Utc>) -> impl IntoIterator<Item = Row<PublicTrade>> {
         let Self { channel, payload } = self;
         let (trades, history) = match payload {
             Payload::History(trades) => (trades, true),

@@ -7,13 +7,14 @@ use super::{
 use crate::feed::{
     reader::{Row, Rows},
     unsubscribe::Unsubscribe,
-    venue::{Accepted, Meaning, Venue, subscription_id},
+    venue::{Accepted, Meaning, Topic, Venue, subscription_id},
 };
 use barter_data::{exchange::bitmex::Bitmex, subscription::trade::PublicTrade};
 use barter_instrument::{
     Side, exchange::ExchangeId, instrument::market_data::kind::MarketDataInstrumentKind,
 };
 use barter_integration::subscription::SubscriptionId;
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, de::IgnoredAny};
 use smol_str::SmolStr;
 
@@ -136,7 +137,7 @@ struct Trade {
 }
 
 impl Rows<PublicTrade> for Trades {
-    fn rows(self) -> impl IntoIterator<Item = Row<PublicTrade>> {
+    fn rows(self, _: DateTime<Utc>) -> impl IntoIterator<Item = Row<PublicTrade>> {
         let history = self.action == Action::Partial;
         self.data.into_iter().map(move |row| {
             let trade = PublicTrade {
@@ -145,8 +146,8 @@ impl Rows<PublicTrade> for Trades {
                 amount: row.size.0,
                 side: row.side,
             };
-            let id = subscription_id(&self.table, &row.symbol.0);
-            Row::repeatable(id, row.timestamp.0, trade, history)
+            let topic = Topic::new(self.table.clone(), row.symbol.0);
+            Row::repeatable(topic, row.timestamp.0, trade, history)
         })
     }
 }

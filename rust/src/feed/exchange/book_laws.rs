@@ -7,8 +7,8 @@ use super::{
     bybit_book::OrderBooks,
 };
 use crate::feed::{
-    reader::Input,
-    resync::{BookInput, Item, Reply},
+    reader::{Input, Reader},
+    resync::{BookInput, Reply},
     snapshot::{BookEvent, Snapshot},
 };
 use barter_data::{
@@ -23,18 +23,14 @@ use barter_data::{
         Map,
         book::{OrderBookEvent, OrderBooksL2},
     },
-    transformer::ExchangeTransformer,
 };
 use barter_instrument::{exchange::ExchangeId, instrument::InstrumentIndex};
-use barter_integration::{
-    Transformer, protocol::websocket::WsMessage, subscription::SubscriptionId,
-};
+use barter_integration::{protocol::websocket::WsMessage, subscription::SubscriptionId};
 use chrono::DateTime;
-use futures::FutureExt;
 use proptest::{collection::vec, prelude::*};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, marker::PhantomData};
 use tokio::sync::mpsc;
 
 const MARKET: &str = "BTCUSDT";
@@ -262,9 +258,10 @@ fn bybit_frame(kind: &str, levels: &Levels, id: u64, number: u64) -> Value {
     })
 }
 
-/// The reader's side: the transformer, upstream's book of what came out of it, and what it asked for.
-struct Reader<T> {
-    transformer: T,
+/// The reading side: the reader, upstream's book of what came out of it, and what it asked for.
+struct Reading<Ex, T> {
+    reader: T,
+    of: PhantomData<Ex>,
     requests: mpsc::UnboundedReceiver<WsMessage>,
     asked: usize,
     taken: Vec<(u64, Levels)>,
@@ -272,18 +269,15 @@ struct Reader<T> {
     syncing: bool,
 }
 
-impl<T, F> Reader<T>
+impl<Ex, T, F> Reading<Ex, T>
 where
     F: DeserializeOwned + Send + 'static,
-    T: Transformer<
-            Input = BookInput<F>,
-            Output = BookEvent,
-            Error = DataError,
-            OutputIter = Vec<Item>,
-        >,
+    T: Reader<Ex, OrderBooksL2, Input = BookInput<F>>,
 {
     fn read(&mut self, exchange: &Exchange, input: BookInput<F>) {
-        for item in self.transformer.transform(input) {
+        let mut items = Vec::new();
+        self.reader.read(input, DateTime::UNIX_EPOCH, &mut items);
+        for item in items {
             match item {
                 Ok(event) => {
                     let is_snapshot = matches!(event.kind, OrderBookEvent::Snapshot(_));
@@ -360,15 +354,12 @@ fn snapshot_event(id: u64, levels: &Levels) -> BookEvent {
 }
 
 /// A reader whose first snapshot was asked for, as the handshake does.
-fn reader<Ex, T>(dialect: &Dialect) -> Reader<T>
-where
-    T: ExchangeTransformer<Ex, InstrumentIndex, OrderBooksL2>,
-{
+fn reading<Ex, T: Reader<Ex, OrderBooksL2>>(dialect: &Dialect) -> Reading<Ex, T> {
     let map = [(SubscriptionId::from(dialect.id), InstrumentIndex(0))];
     let (ask, requests) = mpsc::unbounded_channel();
-    let transformer = T::init(Map(map.into_iter().collect()), &[], ask);
-    Reader {
-        transformer: transformer.now_or_never().expect("at once").expect("made"),
+    Reading {
+        reader: T::new(Map(map.into_iter().collect()), ask),
+        of: PhantomData,
         requests,
         asked: 1,
         taken: Vec::new(),
@@ -380,16 +371,10 @@ where
 fn holds<Ex, T, F>(dialect: Dialect, steps: Vec<Step>)
 where
     F: DeserializeOwned + Send + 'static,
-    T: ExchangeTransformer<Ex, InstrumentIndex, OrderBooksL2>
-        + Transformer<
-            Input = BookInput<F>,
-            Output = BookEvent,
-            Error = DataError,
-            OutputIter = Vec<Item>,
-        >,
+    T: Reader<Ex, OrderBooksL2, Input = BookInput<F>>,
 {
     let mut exchange = Exchange::new();
-    let mut reader: Reader<T> = reader(&dialect);
+    let mut reader: Reading<Ex, T> = reading(&dialect);
     for step in steps {
         match step {
             Step::Overlap(orders) if dialect.overlaps => {
@@ -435,7 +420,7 @@ where
 #[test]
 fn updates_that_wait_are_bounded_and_the_snapshot_must_be_newer_than_those_that_went() {
     let mut exchange = Exchange::new();
-    let mut reader: Reader<Books<SpotUpdate>> = reader(&SPOT);
+    let mut reader: Reading<BinanceSpot, Books<SpotUpdate>> = reading(&SPOT);
     let order = |amount| Order {
         buy: true,
         price: 90,

@@ -7,7 +7,7 @@ use super::{
 use crate::feed::{
     reader::{Row, Rows},
     unsubscribe::Unsubscribe,
-    venue::{Accepted, Meaning, Venue, subscription_id},
+    venue::{Accepted, Meaning, Topic, Venue},
 };
 use barter_data::{
     exchange::bybit::{futures::BybitPerpetualsUsd, spot::BybitSpot},
@@ -16,7 +16,7 @@ use barter_data::{
 use barter_instrument::{
     Side, exchange::ExchangeId, instrument::market_data::kind::MarketDataInstrumentKind,
 };
-use barter_integration::subscription::SubscriptionId;
+use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use smol_str::SmolStr;
 
@@ -105,9 +105,9 @@ pub(super) enum FrameKind {
 
 impl<T> Frame<T> {
     /// Of the topic: the market is what stands after the last point.
-    pub(super) fn id(&self) -> SubscriptionId {
+    pub(super) fn topic(&self) -> Topic {
         let (channel, market) = self.topic.rsplit_once('.').unwrap_or(("", &self.topic));
-        subscription_id(channel, market)
+        Topic::new(channel, market)
     }
 }
 
@@ -127,8 +127,8 @@ pub(crate) struct Trade {
 }
 
 impl Rows<PublicTrade> for Frame<Vec<Trade>> {
-    fn rows(self) -> impl IntoIterator<Item = Row<PublicTrade>> {
-        let id = self.id();
+    fn rows(self, _: DateTime<Utc>) -> impl IntoIterator<Item = Row<PublicTrade>> {
+        let topic = self.topic();
         self.data.into_iter().map(move |row| {
             let trade = PublicTrade {
                 id: row.id.0.to_string(),
@@ -136,7 +136,7 @@ impl Rows<PublicTrade> for Frame<Vec<Trade>> {
                 amount: row.amount.0,
                 side: row.side,
             };
-            Row::once(id.clone(), row.time.0, trade)
+            Row::once(topic.clone(), row.time.0, trade)
         })
     }
 }

@@ -6,13 +6,14 @@ use super::{
     bybit::{Frame, FrameKind},
     values::{PriceLevel, Whole},
 };
-use crate::feed::{
-    reader::{EventOf, Reader},
-    resync::{BookInput, Item, Outcome, Reply, Requests},
-    snapshot::BookEvent,
-    venue::Venue,
+use crate::{
+    feed::{
+        reader::Reader,
+        resync::{BookInput, Item, Reply, Requests, Resync, ask_anew},
+        venue::{Topic, Topics, Venue},
+    },
+    outlet,
 };
-use async_trait::async_trait;
 use barter_data::{
     books::{Level, OrderBook},
     error::DataError,
@@ -21,11 +22,9 @@ use barter_data::{
         Map,
         book::{OrderBookEvent, OrderBookL1, OrderBooksL1, OrderBooksL2},
     },
-    transformer::ExchangeTransformer,
 };
 use barter_instrument::instrument::InstrumentIndex;
-use barter_integration::Transformer;
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use std::marker::PhantomData;
 
@@ -50,7 +49,7 @@ struct Book<S> {
 
 /// The books of one connection of the kind `K`.
 pub(crate) struct Books<Ex, K, S> {
-    books: Map<Book<S>>,
+    books: Topics<Book<S>>,
     requests: Requests,
     reads: PhantomData<fn() -> (Ex, K)>,
 }
@@ -87,40 +86,46 @@ pub(crate) struct Best {
 
 impl<Ex, K, S: Default> Books<Ex, K, S> {
     fn new(map: Map<InstrumentIndex>, requests: Requests) -> Self {
-        let book = |(id, instrument)| {
-            let state = S::default();
-            (id, Book { instrument, state })
+        let book = |instrument| Book {
+            instrument,
+            state: S::default(),
         };
         Self {
-            books: map.0.into_iter().map(book).collect(),
+            books: Topics::new(map, book),
             requests,
             reads: PhantomData,
         }
     }
 }
 
-impl<Ex: Venue> Transformer for BestPrices<Ex> {
-    type Error = DataError;
+impl<Ex: Venue> Reader<Ex, OrderBooksL1> for BestPrices<Ex> {
     type Input = Frame<Levels>;
-    type Output = EventOf<OrderBooksL1>;
-    type OutputIter = Vec<Result<Self::Output, DataError>>;
 
-    fn transform(&mut self, frame: Frame<Levels>) -> Self::OutputIter {
-        let book = match self.books.find_mut(&frame.id()) {
+    fn new(map: Map<InstrumentIndex>, requests: Requests) -> Self {
+        Self::new(map, requests)
+    }
+
+    fn read(
+        &mut self,
+        frame: Frame<Levels>,
+        time_received: DateTime<Utc>,
+        items: &mut Vec<outlet::Item<OrderBookL1>>,
+    ) {
+        let book = match self.books.find(&frame.topic()) {
             Ok(book) => book,
-            Err(unknown) => return vec![Err(unknown.into())],
+            Err(unknown) => return items.push(Err(unknown.into())),
         };
         let mut best = match (frame.kind, book.state) {
             (FrameKind::Snapshot, _) => Best::default(),
             (FrameKind::Delta, Some(best)) => best,
-            (FrameKind::Delta, None) => return Vec::new(),
+            (FrameKind::Delta, None) => return,
         };
         change(&mut best.bid, frame.data.bids);
         change(&mut best.ask, frame.data.asks);
         book.state = Some(best);
-        vec![Ok(MarketEvent {
+        items.push(Ok(MarketEvent {
             time_exchange: frame.time.0,
-            time_received: Utc::now(),
+            time_received,
             exchange: Ex::ID,
             instrument: book.instrument,
             kind: OrderBookL1 {
@@ -128,7 +133,7 @@ impl<Ex: Venue> Transformer for BestPrices<Ex> {
                 best_bid: best.bid,
                 best_ask: best.ask,
             },
-        })]
+        }));
     }
 }
 
@@ -142,36 +147,46 @@ fn change(best: &mut Option<Level>, levels: Vec<PriceLevel>) {
     }
 }
 
-impl<Ex: Venue> Transformer for OrderBooks<Ex> {
-    type Error = DataError;
+impl<Ex: Venue> Reader<Ex, OrderBooksL2> for OrderBooks<Ex> {
     type Input = BookInput<Frame<Levels>>;
-    type Output = BookEvent;
-    type OutputIter = Vec<Item>;
 
-    fn transform(&mut self, input: BookInput<Frame<Levels>>) -> Vec<Item> {
-        let id = match &input {
-            BookInput::Frame(frame) => frame.id(),
-            BookInput::Reply(Reply::Due(id)) => id.clone(),
+    fn new(map: Map<InstrumentIndex>, requests: Requests) -> Self {
+        Self::new(map, requests)
+    }
+
+    fn read(
+        &mut self,
+        input: BookInput<Frame<Levels>>,
+        time_received: DateTime<Utc>,
+        items: &mut Vec<Item>,
+    ) {
+        let topic = match &input {
+            BookInput::Frame(frame) => frame.topic(),
+            BookInput::Reply(Reply::Due(id)) => Topic::from(id),
             // Of snapshots over HTTP, of which there are none here.
-            BookInput::Reply(_) => return Vec::new(),
+            BookInput::Reply(_) => return,
         };
-        let book = match self.books.find_mut(&id) {
+        let book = match self.books.find(&topic) {
             Ok(book) => book,
-            Err(unknown) => return vec![Err(unknown.into())],
+            Err(unknown) => return items.push(Err(unknown.into())),
         };
-        let outcome = match input {
-            BookInput::Frame(frame) => book.frame::<Ex>(frame),
-            BookInput::Reply(_) => Outcome {
-                items: Vec::new(),
-                resync: book.state == State::Resyncing,
-            },
+        let Resync(resync) = match input {
+            BookInput::Frame(frame) => book.frame::<Ex>(frame, time_received, items),
+            BookInput::Reply(_) => Resync(book.state == State::Resyncing),
         };
-        outcome.asked_for(&id, &self.requests)
+        if resync {
+            ask_anew(&topic, &self.requests, items);
+        }
     }
 }
 
 impl Book<State> {
-    fn frame<Ex: Venue>(&mut self, frame: Frame<Levels>) -> Outcome {
+    fn frame<Ex: Venue>(
+        &mut self,
+        frame: Frame<Levels>,
+        time_received: DateTime<Utc>,
+        items: &mut Vec<Item>,
+    ) -> Resync {
         let Levels {
             bids,
             asks,
@@ -193,7 +208,7 @@ impl Book<State> {
                     update_id: last, ..
                 },
             ) if update_id <= last => {
-                return Outcome::default();
+                return Resync(false);
             }
             (FrameKind::Delta, State::Live { sequence: last, .. }) => {
                 self.state = State::Resyncing;
@@ -202,46 +217,22 @@ impl Book<State> {
                     prev_last_update_id: last,
                     first_update_id: sequence,
                 };
-                return Outcome {
-                    items: vec![Err(gap)],
-                    resync: true,
-                };
+                items.push(Err(gap));
+                return Resync(true);
             }
-            (FrameKind::Delta, State::Waiting | State::Resyncing) => return Outcome::default(),
+            (FrameKind::Delta, State::Waiting | State::Resyncing) => return Resync(false),
         };
         self.state = State::Live {
             update_id,
             sequence,
         };
-        let event = MarketEvent {
+        items.push(Ok(MarketEvent {
             time_exchange: frame.time.0,
-            time_received: Utc::now(),
+            time_received,
             exchange: Ex::ID,
             instrument: self.instrument,
             kind: event(OrderBook::new(sequence, Some(frame.time.0), bids, asks)),
-        };
-        Outcome {
-            items: vec![Ok(event)],
-            resync: false,
-        }
+        }));
+        Resync(false)
     }
 }
-
-macro_rules! readers {
-    ($($kind:ty: $books:ident),*) => {$(
-        #[async_trait]
-        impl<Ex: Venue> ExchangeTransformer<Ex, InstrumentIndex, $kind> for $books<Ex> {
-            async fn init(
-                map: Map<InstrumentIndex>,
-                _: &[EventOf<$kind>],
-                requests: Requests,
-            ) -> Result<Self, DataError> {
-                Ok(Self::new(map, requests))
-            }
-        }
-
-        impl<Ex: Venue> Reader<Ex, $kind> for $books<Ex> {}
-    )*};
-}
-
-readers!(OrderBooksL1: BestPrices, OrderBooksL2: OrderBooks);

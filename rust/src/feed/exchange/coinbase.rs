@@ -7,7 +7,7 @@ use super::{
 use crate::feed::{
     reader::{Row, Rows},
     unsubscribe::Unsubscribe,
-    venue::{Accepted, Meaning, Venue, subscription_id},
+    venue::{Accepted, Meaning, Topic, Venue, subscription_id},
 };
 use barter_data::{
     exchange::coinbase::{Coinbase, channel::CoinbaseChannel},
@@ -16,6 +16,7 @@ use barter_data::{
 use barter_instrument::{
     Side, exchange::ExchangeId, instrument::market_data::kind::MarketDataInstrumentKind,
 };
+use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use smol_str::SmolStr;
 
@@ -104,7 +105,7 @@ enum MatchKind {
 }
 
 impl Rows<PublicTrade> for Match {
-    fn rows(self) -> impl IntoIterator<Item = Row<PublicTrade>> {
+    fn rows(self, _: DateTime<Utc>) -> impl IntoIterator<Item = Row<PublicTrade>> {
         let trade = PublicTrade {
             id: self.trade_id.0.to_string(),
             price: self.price.0,
@@ -114,8 +115,8 @@ impl Rows<PublicTrade> for Match {
                 Side::Sell => Side::Buy,
             },
         };
-        let id = subscription_id(CoinbaseChannel::TRADES.as_ref(), &self.product_id.0);
+        let topic = Topic::of(CoinbaseChannel::TRADES.0, self.product_id.0);
         let history = self.kind == MatchKind::LastMatch;
-        [Row::repeatable(id, self.time.0, trade, history)]
+        [Row::repeatable(topic, self.time.0, trade, history)]
     }
 }

@@ -8,7 +8,7 @@ use super::{
 use crate::feed::{
     reader::{Row, Rows},
     unsubscribe::Unsubscribe,
-    venue::{Accepted, Meaning, Venue, subscription_id},
+    venue::{Accepted, Meaning, Topic, Venue},
 };
 use barter_data::{
     exchange::gateio::{
@@ -162,7 +162,7 @@ pub(crate) struct SpotTrade {
 }
 
 impl Rows<PublicTrade> for Update<SpotTrade> {
-    fn rows(self) -> impl IntoIterator<Item = Row<PublicTrade>> {
+    fn rows(self, _: DateTime<Utc>) -> impl IntoIterator<Item = Row<PublicTrade>> {
         let Self { channel, result } = self;
         let trade = PublicTrade {
             id: result.id.0.to_string(),
@@ -170,8 +170,8 @@ impl Rows<PublicTrade> for Update<SpotTrade> {
             amount: result.amount.0,
             side: result.side,
         };
-        let id = subscription_id(&channel, &result.market.0);
-        [Row::repeatable(id, result.time.0, trade, false)]
+        let topic = Topic::new(channel, result.market.0);
+        [Row::repeatable(topic, result.time.0, trade, false)]
     }
 }
 
@@ -188,7 +188,7 @@ pub(crate) struct ContractTrade {
 }
 
 impl Rows<PublicTrade> for Update<Vec<ContractTrade>> {
-    fn rows(self) -> impl IntoIterator<Item = Row<PublicTrade>> {
+    fn rows(self, _: DateTime<Utc>) -> impl IntoIterator<Item = Row<PublicTrade>> {
         let Self { channel, result } = self;
         result.into_iter().map(move |row| {
             let Float(size) = row.size;
@@ -202,8 +202,8 @@ impl Rows<PublicTrade> for Update<Vec<ContractTrade>> {
                     Side::Buy
                 },
             };
-            let id = subscription_id(&channel, &row.market.0);
-            Row::repeatable(id, row.time.0, trade, false)
+            let topic = Topic::new(channel.clone(), row.market.0);
+            Row::repeatable(topic, row.time.0, trade, false)
         })
     }
 }

@@ -8,7 +8,7 @@ use super::{
 use crate::feed::{
     reader::{Row, Rows},
     unsubscribe::Unsubscribe,
-    venue::{Accepted, Meaning, Venue, subscription_id},
+    venue::{Accepted, Meaning, Topic, Venue, subscription_id},
 };
 use barter_data::{
     books::Level,
@@ -18,6 +18,7 @@ use barter_data::{
 use barter_instrument::{
     Side, exchange::ExchangeId, instrument::market_data::kind::MarketDataInstrumentKind,
 };
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, de::IgnoredAny};
 use smol_str::SmolStr;
 
@@ -109,9 +110,9 @@ pub(crate) struct Trade {
 }
 
 impl Rows<PublicTrade> for Frame<Vec<Trade>> {
-    fn rows(self) -> impl IntoIterator<Item = Row<PublicTrade>> {
+    fn rows(self, _: DateTime<Utc>) -> impl IntoIterator<Item = Row<PublicTrade>> {
         let Self(_, trades, channel, pair) = self;
-        let id = subscription_id(&channel, &pair);
+        let topic = Topic::new(channel, pair);
         trades.into_iter().map(move |row| {
             let trade = PublicTrade {
                 id: row.id(),
@@ -119,7 +120,7 @@ impl Rows<PublicTrade> for Frame<Vec<Trade>> {
                 amount: row.volume.0,
                 side: row.side,
             };
-            Row::once(id.clone(), row.time.0, trade)
+            Row::once(topic.clone(), row.time.0, trade)
         })
     }
 }
@@ -149,7 +150,7 @@ pub(crate) struct Spread {
 }
 
 impl Rows<OrderBookL1> for Frame<Spread> {
-    fn rows(self) -> impl IntoIterator<Item = Row<OrderBookL1>> {
+    fn rows(self, _: DateTime<Utc>) -> impl IntoIterator<Item = Row<OrderBookL1>> {
         let Self(_, spread, channel, pair) = self;
         let best = |Exact(price): Exact, Exact(volume): Exact| {
             (!price.is_zero()).then(|| Level::new(price, volume))
@@ -159,7 +160,7 @@ impl Rows<OrderBookL1> for Frame<Spread> {
             best_bid: best(spread.bid, spread.bid_volume),
             best_ask: best(spread.ask, spread.ask_volume),
         };
-        let id = subscription_id(&channel, &pair);
-        [Row::once(id, spread.time.0, book)]
+        let topic = Topic::new(channel, pair);
+        [Row::once(topic, spread.time.0, book)]
     }
 }

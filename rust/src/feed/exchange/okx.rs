@@ -7,7 +7,7 @@ use super::{
 use crate::feed::{
     reader::{Row, Rows},
     unsubscribe::Unsubscribe,
-    venue::{Accepted, Meaning, Venue, subscription_id},
+    venue::{Accepted, Meaning, Topic, Venue, subscription_id},
 };
 use barter_data::{
     exchange::{Connector, PingInterval, okx::Okx},
@@ -163,8 +163,8 @@ struct Trade {
 
 impl Rows<PublicTrade> for Trades {
     /// The last trade of a market comes at each subscription, and looks like any other.
-    fn rows(self) -> impl IntoIterator<Item = Row<PublicTrade>> {
-        let id = subscription_id(&self.arg.channel, &self.arg.inst_id);
+    fn rows(self, _: DateTime<Utc>) -> impl IntoIterator<Item = Row<PublicTrade>> {
+        let topic = Topic::new(self.arg.channel, self.arg.inst_id);
         self.data.into_iter().map(move |row| {
             let trade = PublicTrade {
                 id: row.id.0.to_string(),
@@ -172,7 +172,7 @@ impl Rows<PublicTrade> for Trades {
                 amount: row.amount.0,
                 side: row.side,
             };
-            Row::repeatable(id.clone(), row.time.0, trade, false)
+            Row::repeatable(topic.clone(), row.time.0, trade, false)
         })
     }
 }

@@ -1,5 +1,5 @@
 //! The one table of what is served: every exchange and kind of market data with its path, its snapshot source and the
-//! transformer that reads it. Each row is the same generic code for other types.
+//! reader of its frames. Each row is the same generic code for other types.
 
 use super::{
     Exchange, binance,

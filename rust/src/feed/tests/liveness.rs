@@ -13,6 +13,7 @@ use crate::{
 };
 use barter_data::event::DataKind;
 use barter_instrument::exchange::ExchangeId;
+use chrono::Utc;
 use serde_json::json;
 use std::{
     future::pending,
@@ -80,6 +81,66 @@ async fn a_server_that_answers_pings_and_sends_nothing_is_alive() {
     let (_carrying, mut items) = open(trades_plan(), pinging(&server, 600)).await.unwrap();
     assert_eq!(trade_id(&mut items).await, 7);
     assert_eq!(server.accepted(), 1);
+}
+
+/// A text frame as it is on the wire.
+fn wire(frame: &serde_json::Value) -> Vec<u8> {
+    let text = frame.to_string();
+    let mut bytes = vec![0x81];
+    match u8::try_from(text.len()) {
+        Ok(length @ ..=125) => bytes.push(length),
+        _ => {
+            bytes.push(126);
+            let length = u16::try_from(text.len()).expect("a frame of this length");
+            bytes.extend(length.to_be_bytes());
+        }
+    }
+    bytes.extend(text.as_bytes());
+    bytes
+}
+
+#[tokio::test]
+async fn a_frame_that_comes_slowly_in_parts_is_a_sign_of_life() {
+    let timeout_ms = 200;
+    let server = server::websocket(move |mut session| async move {
+        session.receive().await;
+        session.send_json(&acknowledged()).await;
+        let mut long = trade(7);
+        long["padding"] = "x".repeat(100).into();
+        for part in wire(&long).chunks(40) {
+            session.bytes(part).await;
+            tokio::time::sleep(Duration::from_millis(timeout_ms / 2)).await;
+        }
+        session.hold().await;
+    })
+    .await;
+    let began = Instant::now();
+    let (_carrying, mut items) = open(trades_plan(), pinging(&server, timeout_ms))
+        .await
+        .unwrap();
+    assert_eq!(trade_id(&mut items).await, 7);
+    assert!(began.elapsed() > Duration::from_millis(2 * timeout_ms));
+    assert_eq!(server.accepted(), 1);
+}
+
+#[tokio::test]
+async fn the_time_of_an_event_is_that_of_the_arrival_of_its_bytes() {
+    let server = server::websocket(move |mut session| async move {
+        session.receive().await;
+        session.send_json(&acknowledged()).await;
+        let frames: Vec<_> = (0..3).flat_map(|id| wire(&trade(id))).collect();
+        session.bytes(&frames).await;
+        session.hold().await;
+    })
+    .await;
+    let before = Utc::now();
+    let (_carrying, mut items) = open(trades_plan(), pinging(&server, 600)).await.unwrap();
+    let mut times = Vec::new();
+    for _ in 0..3 {
+        times.push(items.event().await.time_received);
+    }
+    assert!(times.iter().all(|time| *time == times[0]), "{times:?}");
+    assert!(before < times[0] && times[0] <= Utc::now());
 }
 
 #[tokio::test]

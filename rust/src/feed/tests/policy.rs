@@ -12,12 +12,12 @@ use crate::{
 };
 use barter_data::{error::DataError, event::MarketEvent, subscription::trade::PublicTrade};
 use barter_instrument::{Side, exchange::ExchangeId, instrument::InstrumentIndex};
-use futures::Stream;
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use std::{
     cell::Cell,
     collections::BTreeMap,
     future::ready,
+    ops::ControlFlow,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -34,15 +34,11 @@ impl Kicked {
     }
 }
 
-impl Stream for Kicked {
-    type Item = Result<MarketEvent<InstrumentIndex, PublicTrade>, DataError>;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.0.as_mut().poll(cx).map(|()| None)
-    }
-}
-
 impl Link<PublicTrade> for Kicked {
+    fn poll_read(&mut self, cx: &mut Context<'_>, _: &mut Vec<Trade>) -> Poll<ControlFlow<()>> {
+        self.0.as_mut().poll(cx).map(ControlFlow::Break)
+    }
+
     fn ended(&self) -> String {
         "kicked".to_owned()
     }
@@ -219,19 +215,16 @@ struct AtOnce(std::vec::IntoIter<Option<Trade>>);
 
 type Trade = Result<MarketEvent<InstrumentIndex, PublicTrade>, DataError>;
 
-impl Stream for AtOnce {
-    type Item = Trade;
-
-    fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        match self.0.next() {
-            Some(Some(item)) => Poll::Ready(Some(item)),
-            Some(None) => panic!("a frame that no reader expects"),
-            None => Poll::Pending,
-        }
-    }
-}
-
 impl Link<PublicTrade> for AtOnce {
+    fn poll_read(&mut self, _: &mut Context<'_>, items: &mut Vec<Trade>) -> Poll<ControlFlow<()>> {
+        match self.0.next() {
+            Some(Some(item)) => items.push(item),
+            Some(None) => panic!("a frame that no reader expects"),
+            None => return Poll::Pending,
+        }
+        Poll::Ready(ControlFlow::Continue(()))
+    }
+
     fn ended(&self) -> String {
         unreachable!("it never ends")
     }

@@ -10,24 +10,16 @@ use crate::{
         retry,
     },
     options::{ReconnectPolicy, StreamOptions},
-    outlet::AnyOutlet,
+    outlet::{self, AnyOutlet},
     subscription::SubKind,
 };
-use barter_data::{
-    error::DataError,
-    event::{DataKind, MarketEvent},
-    subscription::trade::PublicTrade,
-};
+use barter_data::{event::DataKind, subscription::trade::PublicTrade};
 use barter_instrument::{
     exchange::ExchangeId,
-    instrument::{
-        InstrumentIndex,
-        market_data::kind::MarketDataInstrumentKind::{Perpetual, Spot},
-    },
+    instrument::market_data::kind::MarketDataInstrumentKind::{Perpetual, Spot},
 };
-use futures::Stream;
 use std::{
-    pin::Pin,
+    ops::ControlFlow,
     sync::Arc,
     task::{Context, Poll},
     time::{Duration, Instant},
@@ -257,15 +249,15 @@ async fn a_frame_that_is_not_known_is_an_error_and_the_next_one_still_arrives() 
 /// A connection whose reader panics.
 struct Panicking;
 
-impl Stream for Panicking {
-    type Item = Result<MarketEvent<InstrumentIndex, PublicTrade>, DataError>;
-
-    fn poll_next(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+impl Link<PublicTrade> for Panicking {
+    fn poll_read(
+        &mut self,
+        _: &mut Context<'_>,
+        _: &mut Vec<outlet::Item<PublicTrade>>,
+    ) -> Poll<ControlFlow<()>> {
         panic!("a frame that nobody thought of")
     }
-}
 
-impl Link<PublicTrade> for Panicking {
     fn ended(&self) -> String {
         "it did not end".to_owned()
     }

@@ -80,6 +80,12 @@ impl Session {
         }
     }
 
+    /// Sends bytes as they are.
+    pub(super) async fn bytes(&mut self, bytes: &[u8]) {
+        let written = self.socket.get_mut().write_all(bytes).await;
+        written.expect("the client is there");
+    }
+
     /// The next text frame of the client; `None` when it is gone.
     pub(super) async fn receive(&mut self) -> Option<String> {
         loop {

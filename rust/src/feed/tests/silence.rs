@@ -19,12 +19,12 @@ use barter_instrument::{
     instrument::{InstrumentIndex, market_data::kind::MarketDataInstrumentKind::Spot},
 };
 use chrono::Utc;
-use futures::{Stream, StreamExt, channel::mpsc};
+use futures::{StreamExt, channel::mpsc};
 use parking_lot::Mutex;
 use std::{
     collections::VecDeque,
     future::ready,
-    pin::Pin,
+    ops::ControlFlow,
     sync::Arc,
     task::{Context, Poll},
     time::Duration,
@@ -42,15 +42,21 @@ type Trade = MarketEvent<InstrumentIndex, PublicTrade>;
 /// A connection that brings what the test sends, and stays open.
 struct Fed(mpsc::UnboundedReceiver<Trade>);
 
-impl Stream for Fed {
-    type Item = Result<Trade, DataError>;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.0.poll_next_unpin(cx).map(|event| event.map(Ok))
-    }
-}
-
 impl Link<PublicTrade> for Fed {
+    fn poll_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        items: &mut Vec<Result<Trade, DataError>>,
+    ) -> Poll<ControlFlow<()>> {
+        self.0.poll_next_unpin(cx).map(|event| match event {
+            Some(event) => {
+                items.push(Ok(event));
+                ControlFlow::Continue(())
+            }
+            None => ControlFlow::Break(()),
+        })
+    }
+
     fn ended(&self) -> String {
         "the test ended it".to_owned()
     }
