@@ -106,7 +106,7 @@ pub(crate) trait Rows<E>: DeserializeOwned + Send + 'static {
 pub(crate) struct RowReader<Ex, K, F> {
     instruments: Topics<InstrumentIndex>,
     seen: Seen,
-    reads: PhantomData<fn() -> (Ex, K, F)>,
+    reads: PhantomData<(Ex, K, F)>,
 }
 
 impl<Ex, K, F> Reader<Ex, K> for RowReader<Ex, K, F>

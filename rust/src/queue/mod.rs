@@ -76,7 +76,22 @@ pub struct Slice {
     start: usize,
     len: usize,
     bytes: usize,
-    lent: Arc<AtomicUsize>,
+    lent: Arc<Lent>,
+}
+
+/// What readers hold of a queue, and give back.
+#[derive(Default)]
+struct Lent {
+    bytes: AtomicUsize,
+    /// A chunk that was read and freed, for the memory that it has.
+    emptied: Mutex<Records>,
+}
+
+impl Lent {
+    /// Memory for the next chunk.
+    fn take_emptied(&self) -> Records {
+        mem::take(&mut self.emptied.lock())
+    }
 }
 
 impl Slice {
@@ -93,7 +108,14 @@ impl Slice {
 
 impl Drop for Slice {
     fn drop(&mut self) {
-        self.lent.fetch_sub(self.bytes, Ordering::Relaxed);
+        self.lent.bytes.fetch_sub(self.bytes, Ordering::Relaxed);
+        if let Some(records) = Arc::get_mut(&mut self.chunk) {
+            records.clear();
+            let mut emptied = self.lent.emptied.lock();
+            if emptied.events.capacity() < records.events.capacity() {
+                mem::swap(&mut *emptied, records);
+            }
+        }
     }
 }
 

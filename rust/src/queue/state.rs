@@ -3,7 +3,7 @@
 //! of what is lost.
 
 use super::{
-    Slice,
+    Lent, Slice,
     books::{BookKey, Books},
     gap::Gap,
 };
@@ -20,7 +20,7 @@ use std::{
     ops::Range,
     sync::{
         Arc,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
 };
 
@@ -77,8 +77,8 @@ pub(crate) struct State {
     waiting: usize,
     /// Bytes of the sealed chunks waiting.
     sealed_bytes: usize,
-    /// Bytes of slices that readers hold.
-    lent: Arc<AtomicUsize>,
+    /// What readers hold.
+    lent: Arc<Lent>,
     /// Of a book in neither gap: as of the first event that waits. Of one in a gap: as it is now.
     pub(super) books: Books,
     pub(super) has_books: bool,
@@ -203,7 +203,8 @@ impl State {
 
     pub(super) fn seal(&mut self) {
         if !self.open.events.is_empty() {
-            let sealed = Waiting::new(mem::take(&mut self.open), self.open_arrival);
+            let open = mem::replace(&mut self.open, self.lent.take_emptied());
+            let sealed = Waiting::new(open, self.open_arrival);
             self.sealed_bytes += sealed.chunk.bytes();
             self.chunks.push_back(sealed);
         }
@@ -267,7 +268,7 @@ impl State {
             0
         };
         let bytes = bytes_of(len, 0, extra);
-        self.lent.fetch_add(bytes, Ordering::Relaxed);
+        self.lent.bytes.fetch_add(bytes, Ordering::Relaxed);
         Some(Slice {
             chunk,
             start,
@@ -318,6 +319,7 @@ impl State {
             (mem::take(&mut self.front), mem::take(&mut self.back)),
             mem::take(&mut self.books),
             mem::take(&mut self.places),
+            self.lent.take_emptied(),
         )
     }
 
@@ -326,7 +328,7 @@ impl State {
         let mut counts = Metrics {
             queued_events: self.waiting as u64,
             queued_bytes: self.bytes() as u64,
-            bytes_lent: self.lent.load(Ordering::Relaxed) as u64,
+            bytes_lent: self.lent.bytes.load(Ordering::Relaxed) as u64,
             ..self.metrics
         };
         self.meters.count_frames(&mut counts);

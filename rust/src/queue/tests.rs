@@ -328,6 +328,31 @@ fn the_descriptor_is_readable_exactly_when_recv_would_not_wait() {
 }
 
 #[test]
+fn the_memory_of_a_chunk_that_was_read_is_used_again_and_freed_when_the_queue_closes() {
+    let queue = Queue::new(QueueOptions::default());
+    queue.producer_added();
+    let read = || match queue.recv(usize::MAX, None) {
+        Received::Records(slice) => slice,
+        other => panic!("expected records, got {other:?}"),
+    };
+    let fill = || {
+        queue.push(|state| (0..1_024).for_each(|id| state.event(&trade(id))));
+    };
+    fill();
+    let first = read();
+    let memory = first.events().as_ptr();
+    drop(first);
+    // The second took what there was when the first was full; the third takes the first's.
+    fill();
+    let second = read();
+    fill();
+    let third = read();
+    assert_eq!(third.events().as_ptr(), memory);
+    assert_eq!(third.events().len(), 1_024);
+    assert_ne!(second.events().as_ptr(), memory);
+}
+
+#[test]
 fn lent_bytes_are_counted_until_the_slices_are_gone() {
     let queue = queue(10_000);
     queue.push(|state| (0..1_024).for_each(|n| state.event(&trade(n))));
