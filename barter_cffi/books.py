@@ -31,8 +31,8 @@ class BookState(msgspec.Struct, frozen=True, gc=False):
 
     Attributes:
         state: `"live"`, or `"syncing"`: before the first snapshot, and after `Reconnecting`, a gap in the sequence or
-            `unsubscribe` until the next one. Of a book that is syncing the levels are those from before, if there were
-            any.
+            `unsubscribe` until the next one, and for good where the queue was full before the books were selected and
+            its policy is `close`. Of a book that is syncing the levels are those from before, if there were any.
         sequence: the exchange's sequence number, None before the first event.
         bids: as many as were asked for, best first.
         asks: as many as were asked for, best first.

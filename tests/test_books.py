@@ -121,6 +121,26 @@ def test_a_book_is_syncing_from_a_broken_connection_or_a_gap_until_its_next_snap
     assert books.notices.try_recv() is None
 
 
+def test_books_whose_queue_was_full_and_closed_before_they_were_selected_keep_their_last_state_and_are_syncing() -> (
+    None
+):
+    options = StreamOptions(queue=QueueOptions(capacity=3, policy="close"))
+    streams, injector = in_memory([(EXCHANGE, "l2")], options)
+    instrument = btc(injector)
+    injector.push_many([_snapshot(instrument, 1, 99, 98), _remove(instrument, 2, 98), _remove(instrument, 3, 98)])
+    injector.push(_snapshot(instrument, 4, 97))
+    books = streams.select_books(EXCHANGE, errors="yield")
+    assert books is not None
+    assert (books[instrument].state, books[instrument].sequence) == ("syncing", 3)
+    assert books[instrument].depth().bids.prices == (99.0,)
+    with pytest.raises(StreamClosedError):
+        injector.push(_snapshot(instrument, 5, 96))
+    dropped, error = list(books.notices)
+    assert isinstance(dropped, Dropped) and dropped.count == 1
+    assert isinstance(error, DataError) and error.variant == "queue_full"
+    assert (books[instrument].state, books[instrument].sequence) == ("syncing", 3)
+
+
 def test_wait_returns_with_each_change_without_missing_one_and_none_at_the_end() -> None:
     streams, injector = in_memory([(EXCHANGE, "l2")])
     instrument = btc(injector)

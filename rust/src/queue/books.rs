@@ -69,7 +69,8 @@ impl Books {
         }
     }
 
-    fn stale(&mut self, touched: impl Fn(BookKey) -> bool) {
+    /// These are no longer known to be the exchange's, until their next snapshots.
+    pub(super) fn stale(&mut self, touched: impl Fn(BookKey) -> bool) {
         for (key, book) in &mut self.0 {
             if touched(*key) {
                 book.stale();

@@ -100,12 +100,11 @@ impl Queue {
 
 impl State {
     /// From now on the books are maintained: what waits for them and whatever comes is folded into them and not queued.
+    /// Those of a queue that has closed itself stay as they are, and are not the exchange's any more.
     fn maintain(&mut self) {
         self.seal();
-        let behind = mem::take(&mut self.back);
         // A book of a gap is ahead of what waits for it.
-        let ahead: BTreeSet<_> = self.front.books().chain(behind.books()).collect();
-        let behind = notices(behind);
+        let ahead: BTreeSet<_> = self.front.books().chain(self.back.books()).collect();
         for _ in 0..self.chunks.len() {
             let Some(waiting) = self.remove_oldest() else {
                 break;
@@ -122,17 +121,22 @@ impl State {
             self.insert(self.chunks.len(), Waiting::new(kept, waiting.arrival));
         }
         self.front.forget_books();
+        self.version = Some(1);
+        if self.overflowed() {
+            return self.books.stale(|_| true);
+        }
+        let behind = notices(mem::take(&mut self.back));
         let told = 0..behind.events.len();
         self.books.fold(&behind, told, |key| !ahead.contains(&key));
         self.insert(self.chunks.len(), Waiting::new(behind, 0));
         // Notices are few and may go unread, which must not keep the books from going on.
         self.options.policy = QueuePolicy::DropOldest;
-        self.version = Some(1);
     }
 
-    /// Folds a record into the books, where they are maintained.
+    /// Folds a record into the books, where they are maintained and the queue has not closed itself.
     pub(super) fn maintains(&mut self, push: impl FnOnce(&mut Records)) -> bool {
-        let Some(version) = &mut self.version else {
+        let overflowed = self.overflowed();
+        let Some(version) = self.version.as_mut().filter(|_| !overflowed) else {
             return false;
         };
         *version += 1;

@@ -496,6 +496,34 @@ fn maintained_books_are_the_exchanges_from_before_they_were_selected_whatever_th
 }
 
 #[test]
+fn books_selected_after_their_queue_has_closed_itself_stay_as_they_were_and_are_not_live() {
+    let queue = queue_of(QueuePolicy::Close, 3);
+    queue.push(|state| {
+        (1..=5).for_each(|n| state.event(&book(0, n, n == 1, &[(n as i64, 1)])));
+    });
+    queue.maintain();
+    let read = || {
+        let look = |book: &Book| (book.live(), book.sequence(), book.bids().len());
+        queue.book(0, look)
+    };
+    assert_eq!(read(), Some((false, Some(3), 3)));
+    assert!(queue.overflowed(), "selecting it does not open it again");
+    // What was on its way: it no longer follows, and a snapshot is no new beginning of what has ended.
+    queue.push(|state| {
+        state.event(&book(0, 6, false, &[(6, 1)]));
+        state.event(&book(0, 7, true, &[(7, 1)]));
+        state.notice(&reconnecting());
+    });
+    assert_eq!(read(), Some((false, Some(3), 3)));
+    let found = queue.recv(1, Some(Instant::now()));
+    assert!(matches!(found, Received::Timeout), "{found:?}");
+    queue.producer_gone();
+    assert_eq!(told(&queue), ["dropped 4", "reconnecting", "error"]);
+    assert!(matches!(queue.recv(1, None), Received::Ended));
+    assert_eq!(queue.metrics().dropped, 4);
+}
+
+#[test]
 fn an_update_that_does_not_follow_makes_its_own_book_stale_alone() {
     let queue = queue_of(QueuePolicy::DropOldest, 100);
     queue.push(|state| {
