@@ -6,12 +6,24 @@ use super::{
     state::{Waiting, arrival},
 };
 use crate::options::QueueOptions;
-use std::{mem, sync::Arc};
+use std::{collections::HashMap, mem, sync::Arc};
 
 impl Queue {
     /// Merges queues into one: waiting chunks ordered by first arrival, each source in its own order. The sources'
     /// pumps push into the merged queue from now on. Nothing is lost by merging: the bounds add up. All have one policy.
     pub(crate) fn merge(queues: &[Arc<Queue>]) -> Arc<Queue> {
+        let merged = Self::join(queues, State::absorb);
+        merged.state.lock().sort();
+        merged
+    }
+
+    /// Makes one of a queue that has ended and the next one of the same source: all of the first comes before all of
+    /// the second.
+    pub(crate) fn succeed(ended: &Arc<Queue>, next: &Arc<Queue>) -> Arc<Queue> {
+        Self::join(&[ended.clone(), next.clone()], State::follow)
+    }
+
+    fn join(queues: &[Arc<Queue>], take_over: impl Fn(&mut State, &mut State)) -> Arc<Queue> {
         let options = queues.iter().map(|queue| queue.options);
         let options = options
             .reduce(|a, b| QueueOptions {
@@ -34,13 +46,12 @@ impl Queue {
             };
             let mut targets: Vec<_> = targets.iter().map(|target| target.lock()).collect();
             let mut from = queue.state.lock();
-            merged.state.lock().absorb(&mut from);
+            take_over(&mut merged.state.lock(), &mut from);
             for target in &mut targets {
                 **target = merged.clone();
             }
             queue.room.notify_waiters();
         }
-        merged.state.lock().sort();
         // Where one of them has overflowed, this ends the others.
         merged.push(|_| {});
         merged
@@ -51,11 +62,6 @@ impl State {
     /// Moves everything of another queue's state into this one.
     fn absorb(&mut self, from: &mut State) {
         from.seal();
-        if from.books.keys().any(|key| self.books.get(key).is_some()) {
-            // The other one's book is not the one that misses something here, so what was lost is told where it was.
-            self.settle(0);
-            from.settle(arrival());
-        }
         self.front.absorb(mem::take(&mut from.front));
         self.back.absorb(mem::take(&mut from.back));
         self.ending = self.ending.take().or(from.ending.take());
@@ -72,21 +78,31 @@ impl State {
         from.closed = true;
     }
 
-    /// Turns what was lost at either end into records. They arrive with the chunk that they are next to, or as told.
-    fn settle(&mut self, otherwise: u64) {
-        if !self.front.is_empty() {
-            self.tell_front();
-            // It stays in front of its own chunks when those of several queues are ordered.
-            let next = self.chunks.get(1).map(|waiting| waiting.arrival);
-            if let Some(told) = self.chunks.front_mut() {
-                told.arrival = next.unwrap_or(otherwise);
-            }
-        }
+    /// Moves everything of the next queue of the same source behind this one's: what either lost is told where it was,
+    /// and the books are the next one's.
+    fn follow(&mut self, next: &mut State) {
         let behind = mem::take(&mut self.back);
-        let told = self.told(behind);
-        let last = self.chunks.back().map(|waiting| waiting.arrival);
-        let told = Waiting::new(told, last.unwrap_or(otherwise));
-        self.insert(self.chunks.len(), told);
+        let behind = Waiting::new(self.told(behind), arrival());
+        self.insert(self.chunks.len(), behind);
+        if !next.front.is_empty() {
+            next.tell_front();
+        }
+        next.seal();
+        // Their arrivals rise, so that they stay in this order when they are merged with others.
+        let mut last = self.chunks.back().map(|waiting| waiting.arrival);
+        let mut later = HashMap::new();
+        for waiting in &mut next.chunks {
+            if last >= Some(waiting.arrival) {
+                let arrival = arrival();
+                later.insert(mem::replace(&mut waiting.arrival, arrival), arrival);
+            }
+            last = Some(waiting.arrival);
+        }
+        for place in next.places.values_mut() {
+            *place = later.get(place).copied().unwrap_or(*place);
+        }
+        self.places.clear();
+        self.absorb(next);
     }
 
     /// Orders the chunks of merged queues by when they began.

@@ -117,7 +117,7 @@ impl Streams {
         for (key, queue) in mem::take(&mut state.queues) {
             // One that has ended may still have something to be read.
             let queue = match into.queues.remove(&key) {
-                Some(ended) => Queue::merge(&[ended, queue]),
+                Some(ended) => Queue::succeed(&ended, &queue),
                 None => queue,
             };
             into.queues.insert(key, queue);

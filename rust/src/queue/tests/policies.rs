@@ -653,7 +653,7 @@ fn a_new_queue_of_the_same_books_loses_nothing_to_what_the_ended_one_lost() {
         ended.producer_gone();
         new.subscribed(ExchangeId::BinanceSpot, [InstrumentIndex(0)], true);
         new.push(|state| state.event(&book(0, 100, true, &[(1, 1)])));
-        let all = told(&Queue::merge(&[ended, new]));
+        let all = told(&Queue::succeed(&ended, &new));
         assert_eq!(
             all.last().unwrap(),
             "book 0 at 100 of 1",
@@ -668,7 +668,7 @@ fn a_new_queue_of_the_same_books_loses_nothing_to_what_the_ended_one_lost() {
             });
         }
         ended.producer_gone();
-        let all = told(&Queue::merge(&[ended, new]));
+        let all = told(&Queue::succeed(&ended, &new));
         let place = |what: &str| all.iter().position(|item| item == what);
         let (old, young) = (
             place("book 0 at 9 of 9 recovered"),
@@ -677,6 +677,72 @@ fn a_new_queue_of_the_same_books_loses_nothing_to_what_the_ended_one_lost() {
         assert!(old.is_some() && old < young, "{policy:?}: {all:?}");
         assert_eq!(young, Some(all.len() - 1), "{policy:?}: {all:?}");
     }
+}
+
+#[test]
+fn all_that_an_ended_queue_holds_or_lost_comes_before_what_the_next_of_its_source_brings() {
+    for policy in [
+        QueuePolicy::DropOldest,
+        QueuePolicy::DropNewest,
+        QueuePolicy::Block,
+        QueuePolicy::Close,
+    ] {
+        let (ended, next) = (Arc::new(queue_of(policy, 4)), Arc::new(queue_of(policy, 4)));
+        let other = Arc::new(queue_of(policy, 4));
+        let push = |queue: &Queue, number| queue.push(|state| state.event(&trade(number)));
+        push(&ended, 0);
+        push(&next, 10);
+        // Late: its connection is gone, and what that had read is still being taken.
+        push(&ended, 1);
+        ended.producer_gone();
+        push(&other, 20);
+        push(&next, 11);
+        let whole = Queue::succeed(&ended, &next);
+        assert_eq!(whole.metrics().queued_events, 4);
+        let all = told(&Queue::merge(&[other, whole]));
+        let of_source: Vec<_> = all.iter().filter(|item| *item != "20").collect();
+        assert_eq!(of_source, ["0", "1", "10", "11"], "{policy:?}");
+    }
+}
+
+#[test]
+fn what_an_ended_queue_and_the_next_of_its_source_lost_is_told_where_each_lost_it() {
+    let lost = |policy| {
+        let (ended, next) = (Arc::new(queue_of(policy, 2)), Arc::new(queue_of(policy, 2)));
+        for (queue, first) in [(&ended, 0), (&next, 10)] {
+            queue.push(|state| (first..first + 3).for_each(|n| state.event(&trade(n))));
+        }
+        ended.producer_gone();
+        told(&Queue::succeed(&ended, &next))
+    };
+    assert_eq!(
+        lost(QueuePolicy::DropOldest),
+        ["dropped 1", "1", "2", "dropped 1", "11", "12"]
+    );
+    assert_eq!(
+        lost(QueuePolicy::DropNewest),
+        ["0", "1", "dropped 1", "10", "11", "dropped 1"]
+    );
+}
+
+#[test]
+fn a_best_bid_and_ask_of_an_ended_queue_is_not_changed_by_what_the_next_of_its_source_brings() {
+    let queue = || Arc::new(queue_of(QueuePolicy::Conflate, 10));
+    let (ended, next) = (queue(), queue());
+    ended.push(|state| state.event(&l1(0, 1)));
+    next.push(|state| state.event(&l1(1, 10)));
+    ended.push(|state| state.event(&l1(1, 2)));
+    ended.producer_gone();
+    let whole = Queue::succeed(&ended, &next);
+    whole.push(|state| {
+        state.event(&l1(1, 11));
+        state.event(&l1(0, 12));
+        state.event(&l1(0, 13));
+    });
+    assert_eq!(
+        told(&whole),
+        ["conflated 2", "0: 1", "1: 2", "1: 11", "0: 13"]
+    );
 }
 
 #[tokio::test]
