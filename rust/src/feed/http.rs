@@ -1,8 +1,11 @@
 //! One GET request: status, the time it asks to be left alone, and a body of bounded length. It goes the way of the
-//! WebSocket, by the same proxy and with the same trust. What else can go wrong is told in words; what the answer means is
-//! the caller's to say.
+//! WebSocket, by the same proxy and with the same trust. What else can go wrong is told in words; what an
+//! answer of success means is the caller's to say.
 
-use super::{error::with_causes, proxy::Proxy};
+use super::{
+    error::{http_status_meaning, with_causes},
+    proxy::Proxy,
+};
 use crate::options::StreamOptions;
 use reqwest::header::{HeaderMap, RETRY_AFTER, USER_AGENT};
 use std::time::Duration;
@@ -13,6 +16,9 @@ const BODY_BYTES_MAX: usize = 16 << 20;
 
 /// The longest time to be left alone that is believed; the longest ban that Binance documents.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(3 * 24 * 3_600);
+
+/// How much of an answer is quoted.
+const QUOTED_CHARS: usize = 200;
 
 /// Some exchanges answer nobody who does not say who it is.
 const OUR_NAME: &str = concat!("barter_cffi/", env!("CARGO_PKG_VERSION"));
@@ -25,6 +31,31 @@ pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) retry_after: Option<Duration>,
     pub(crate) body: Vec<u8>,
+}
+
+impl Answer {
+    /// What it says where its status is none of success: HTTP status, the exchange's words, when to ask again.
+    pub(crate) fn refusal(&self) -> Option<String> {
+        let meaning = match self.status {
+            200..300 => return None,
+            400 => "the exchange refuses the request",
+            status => http_status_meaning(status),
+        };
+        let mut words = format!("HTTP {}, {meaning}: {}", self.status, self.quoted());
+        if let Some(wait) = self.retry_after {
+            words.push_str(&format!(" (retry after {} s)", wait.as_secs()));
+        }
+        Some(words)
+    }
+
+    /// As much of its body as a message has room for.
+    pub(crate) fn quoted(&self) -> String {
+        let text = String::from_utf8_lossy(&self.body);
+        match text.char_indices().nth(QUOTED_CHARS) {
+            Some((end, _)) => format!("{}…", &text[..end]),
+            None => text.into_owned(),
+        }
+    }
 }
 
 /// Asks one server.

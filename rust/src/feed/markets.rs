@@ -7,8 +7,7 @@ mod shapes;
 
 use super::{
     exchange::{self, InstrumentClass},
-    http::{self, Answer, Client},
-    snapshot::{quoted, rest_status_meaning},
+    http::{self, Client},
 };
 use crate::{
     json::from_json,
@@ -195,26 +194,16 @@ impl Fetcher {
             .as_ref()
             .map_err(|reason| failed(reason.clone()))?;
         let answer = http::get(client, address.clone()).await;
-        let Answer {
-            status,
-            retry_after,
-            body,
-        } = answer.map_err(failed)?;
-        let text = String::from_utf8_lossy(&body);
-        if !(200..300).contains(&status) {
-            let meaning = rest_status_meaning(status);
-            let mut reason = format!("HTTP {status}, {meaning}: {}", quoted(&text));
-            if let Some(wait) = retry_after {
-                reason.push_str(&format!(" (retry after {} s)", wait.as_secs()));
-            }
+        let answer = answer.map_err(failed)?;
+        if let Some(reason) = answer.refusal() {
             return Err(failed(reason));
         }
-        read(&body).map_err(|error| match error {
+        read(&answer.body).map_err(|error| match error {
             Unread::Refused(words) => failed(format!("the exchange refuses: {words}")),
             Unread::Shape(error) => failed(format!(
                 "not as {} has it ({error}): {}",
                 self.document,
-                quoted(&text)
+                answer.quoted()
             )),
         })
     }

@@ -36,7 +36,7 @@ pub(crate) fn request(id: &SubscriptionId) -> WsMessage {
 }
 
 /// The subscription that a message of [`request`] is about.
-pub(crate) fn requested(message: &WsMessage) -> SubscriptionId {
+fn requested(message: &WsMessage) -> SubscriptionId {
     SubscriptionId::from(message.to_text().unwrap_or_default())
 }
 
@@ -76,14 +76,14 @@ impl<F: DeserializeOwned + Send + 'static> Input for BookInput<F> {
 }
 
 /// The requests of each market, as many as follow each other closely.
-pub(crate) struct Attempts {
+struct Attempts {
     most: u32,
     made: HashMap<SubscriptionId, (u32, Instant)>,
 }
 
 impl Attempts {
     /// Allows so many in a row.
-    pub(crate) fn new(most: u32) -> Self {
+    fn new(most: u32) -> Self {
         Self {
             most,
             made: HashMap::new(),
@@ -91,7 +91,7 @@ impl Attempts {
     }
 
     /// Counts one; the wait before it, `None` where there were too many.
-    pub(crate) fn next(&mut self, id: &SubscriptionId, now: Instant) -> Option<Duration> {
+    fn next(&mut self, id: &SubscriptionId, now: Instant) -> Option<Duration> {
         let (made, last) = self.made.entry(id.clone()).or_insert((0, now));
         if now.saturating_duration_since(*last) >= SETTLED_AFTER {
             *made = 0;
@@ -107,6 +107,55 @@ pub(crate) fn repetition_delay(before: u32) -> Duration {
     match before {
         0 | 1 => Duration::ZERO,
         more => REPETITION_DELAY * 2u32.saturating_pow(more - 2),
+    }
+}
+
+/// The ends of the two channels that are the task's.
+pub(crate) struct Ends {
+    asked: mpsc::UnboundedReceiver<WsMessage>,
+    pub(crate) answer: mpsc::Sender<Reply>,
+}
+
+impl Ends {
+    /// Those of the channels for so many markets, and the ends that are the connection's.
+    pub(crate) fn of(markets: usize) -> (Requests, Replies, Self) {
+        let (requests, asked) = mpsc::unbounded_channel();
+        let (answer, replies) = mpsc::channel(markets.max(1));
+        (requests, replies, Self { asked, answer })
+    }
+}
+
+/// Answers each request with what `bring` makes of it, several at a time, until nobody asks or listens any more.
+/// `bring` takes the wait before it, `None` after so many in a row of one market as `most`.
+pub(crate) async fn answer_all<F>(
+    mut ends: Ends,
+    most: u32,
+    bring: impl Fn(SubscriptionId, Option<Duration>) -> F,
+) where
+    F: Future<Output = Reply>,
+{
+    let mut attempts = Attempts::new(most);
+    let mut under_way = FuturesUnordered::new();
+    // Of several under way for one market only the newest may say that its snapshot is due.
+    let mut newest: HashMap<SubscriptionId, u64> = HashMap::new();
+    loop {
+        tokio::select! {
+            request = ends.asked.recv() => {
+                let Some(message) = request else { return };
+                let id = requested(&message);
+                let delay = attempts.next(&id, Instant::now());
+                let number = newest.entry(id.clone()).or_default();
+                *number += 1;
+                let (number, bringing) = (*number, bring(id, delay));
+                under_way.push(async move { (number, bringing.await) });
+            }
+            Some((number, reply)) = under_way.next() => {
+                let superseded = matches!(&reply, Reply::Due(id) if newest.get(id) != Some(&number));
+                if !superseded && ends.answer.send(reply).await.is_err() {
+                    return;
+                }
+            }
+        }
     }
 }
 
@@ -126,76 +175,44 @@ pub(crate) struct Resubscriber {
 impl Resubscriber {
     /// The ends of the two channels and the task between them.
     pub(crate) fn serve(self) -> (Requests, Replies, impl Future<Output = ()> + Send) {
-        let room = self.messages.len().max(1);
-        let (requests, requested) = mpsc::unbounded_channel();
-        let (answer, replies) = mpsc::channel(room);
-        (requests, replies, self.run(requested, answer))
+        let (requests, replies, ends) = Ends::of(self.messages.len());
+        (requests, replies, self.run(ends))
     }
 
-    async fn run(self, mut asked: mpsc::UnboundedReceiver<WsMessage>, answer: mpsc::Sender<Reply>) {
-        let mut attempts = Attempts::new(SUBSCRIPTIONS_MAX);
-        let mut under_way = FuturesUnordered::new();
-        // Of several under way for one market only the newest may say that its snapshot is due.
-        let mut newest: HashMap<SubscriptionId, u64> = HashMap::new();
-        let mut number = 0u64;
-        loop {
-            tokio::select! {
-                request = asked.recv() => {
-                    let Some(message) = request else { return };
-                    let id = requested(&message);
-                    let delay = attempts.next(&id, Instant::now());
-                    number += 1;
-                    newest.insert(id.clone(), number);
-                    under_way.push(self.resubscribe(id, delay, number));
-                }
-                Some((number, reply)) = under_way.next() => {
-                    let superseded = matches!(&reply, Reply::Due(id) if newest.get(id) != Some(&number));
-                    if !superseded && answer.send(reply).await.is_err() {
-                        return;
-                    }
-                }
-            }
-        }
+    async fn run(self, ends: Ends) {
+        let bring = |id, delay| self.resubscribe(id, delay);
+        answer_all(ends, SUBSCRIPTIONS_MAX, bring).await;
     }
 
-    async fn resubscribe(
-        &self,
-        id: SubscriptionId,
-        delay: Option<Duration>,
-        number: u64,
-    ) -> (u64, Reply) {
+    async fn resubscribe(&self, id: SubscriptionId, delay: Option<Duration>) -> Reply {
         let Some(delay) = delay else {
             let reason =
                 format!("{SUBSCRIPTIONS_MAX} new subscriptions in a row did not bring it in order");
-            return (number, Reply::GivenUp(self.failed(&id, reason)));
+            return self.given_up(&id, reason);
         };
         tokio::time::sleep(delay).await;
         let Some((instrument, messages)) = self.messages.get(&id) else {
-            return (
-                number,
-                Reply::GivenUp(self.failed(&id, "it is not subscribed to".to_owned())),
-            );
+            return self.given_up(&id, "it is not subscribed to".to_owned());
         };
         if self.unwanted.has(*instrument) {
             return pending().await;
         }
         for message in messages {
             if self.outgoing.send(message.clone()).await.is_err() {
-                let reason = "the connection takes no messages".to_owned();
-                return (number, Reply::GivenUp(self.failed(&id, reason)));
+                return self.given_up(&id, "the connection takes no messages".to_owned());
             }
         }
         tokio::time::sleep(self.time_limit).await;
-        (number, Reply::Due(id))
+        Reply::Due(id)
     }
 
-    fn failed(&self, id: &SubscriptionId, reason: String) -> FeedError {
-        FeedError::Snapshot {
+    fn given_up(&self, id: &SubscriptionId, reason: String) -> Reply {
+        Reply::GivenUp(FeedError::Snapshot {
             exchange: self.exchange,
             market: market_of(id).to_owned(),
             reason,
             retry_after: None,
-        }
+        })
     }
 }
 

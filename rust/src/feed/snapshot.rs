@@ -3,16 +3,16 @@
 //! may pass it is asked for again, ever later, and never before the time for which the exchange asks to be left alone.
 
 use super::{
-    error::{FeedError, http_status_meaning},
-    http::{self, Answer, Client},
-    resync::{Attempts, Replies, Reply, Requests, repetition_delay, requested},
+    error::FeedError,
+    http::{self, Client},
+    resync::{Ends, Replies, Reply, Requests, answer_all, repetition_delay},
     unsubscribe::Unwanted,
     weights::Turns,
 };
 use barter_data::{event::MarketEvent, subscription::book::OrderBookEvent};
 use barter_instrument::{exchange::ExchangeId, instrument::InstrumentIndex};
-use barter_integration::{protocol::websocket::WsMessage, subscription::SubscriptionId};
-use futures::{StreamExt, future::pending, stream::FuturesUnordered};
+use barter_integration::subscription::SubscriptionId;
+use futures::future::pending;
 use parking_lot::Mutex;
 use std::{
     collections::HashMap,
@@ -32,8 +32,6 @@ const AT_ONCE: usize = 4;
 const SNAPSHOTS_MAX: u32 = 8;
 /// Failures in a row to get one snapshot before it is given up.
 const FAILURES_MAX: u32 = 8;
-/// How much of an answer that is no snapshot is quoted.
-const QUOTED_CHARS: usize = 200;
 
 /// An event that is an order book.
 pub(crate) type BookEvent = MarketEvent<InstrumentIndex, OrderBookEvent>;
@@ -76,31 +74,15 @@ pub(crate) struct Fetcher {
 impl Fetcher {
     /// The ends of the two channels and the task between them.
     pub(crate) fn serve(self) -> (Requests, Replies, impl Future<Output = ()> + Send) {
-        let room = self.markets.len().max(1);
-        let (requests, requested) = mpsc::unbounded_channel();
-        let (answer, replies) = mpsc::channel(room);
-        (requests, replies, self.run(requested, answer))
+        let (requests, replies, ends) = Ends::of(self.markets.len());
+        (requests, replies, self.run(ends))
     }
 
-    async fn run(self, mut asked: mpsc::UnboundedReceiver<WsMessage>, answer: mpsc::Sender<Reply>) {
-        let mut attempts = Attempts::new(SNAPSHOTS_MAX);
+    async fn run(self, ends: Ends) {
         let at_once = Semaphore::new(AT_ONCE);
-        let mut under_way = FuturesUnordered::new();
-        loop {
-            tokio::select! {
-                request = asked.recv() => {
-                    let Some(message) = request else { return };
-                    let id = requested(&message);
-                    let delay = attempts.next(&id, Instant::now());
-                    under_way.push(self.fetch(&at_once, id, delay, &answer));
-                }
-                Some(fetched) = under_way.next() => {
-                    if answer.send(fetched).await.is_err() {
-                        return;
-                    }
-                }
-            }
-        }
+        let answer = ends.answer.clone();
+        let bring = |id, delay| self.fetch(&at_once, id, delay, &answer);
+        answer_all(ends, SNAPSHOTS_MAX, bring).await;
     }
 
     /// Asks until there is a snapshot, or no hope of one.
@@ -177,27 +159,17 @@ impl Fetcher {
         market: &str,
         instrument: InstrumentIndex,
     ) -> Result<BookEvent, Failure> {
-        let Answer {
-            status,
-            retry_after,
-            body,
-        } = http::get(client, self.address_of(market)).await?;
-        let text = String::from_utf8_lossy(&body);
-        if !(200..300).contains(&status) {
-            let meaning = rest_status_meaning(status);
-            let mut reason = format!("HTTP {status}, {meaning}: {}", quoted(&text));
-            if let Some(wait) = retry_after {
-                reason.push_str(&format!(" (retry after {} s)", wait.as_secs()));
-            }
+        let answer = http::get(client, self.address_of(market)).await?;
+        if let Some(reason) = answer.refusal() {
             return Err(Failure {
                 reason,
-                retry_after,
-                may_pass: matches!(status, 408 | 418 | 425 | 429 | 500..),
-                refused: status == 400,
+                retry_after: answer.retry_after,
+                may_pass: matches!(answer.status, 408 | 418 | 425 | 429 | 500..),
+                refused: answer.status == 400,
             });
         }
-        let event = (self.source.read)(instrument, &body);
-        event.map_err(|error| format!("not a snapshot ({error}): {}", quoted(&text)).into())
+        let event = (self.source.read)(instrument, &answer.body);
+        event.map_err(|error| format!("not a snapshot ({error}): {}", answer.quoted()).into())
     }
 
     fn address_of(&self, market: &str) -> Url {
@@ -305,22 +277,6 @@ fn leave_alone(address: &Url, until: Instant) {
 fn left_alone(address: &Url) -> Option<Instant> {
     let until = LEFT_ALONE.lock().get(address.authority()).copied()?;
     (until > Instant::now()).then_some(until)
-}
-
-/// What an HTTP status means as the answer to a request.
-pub(super) fn rest_status_meaning(status: u16) -> &'static str {
-    match status {
-        400 => "the exchange refuses the request",
-        _ => http_status_meaning(status),
-    }
-}
-
-/// As much of an answer as a message has room for.
-pub(super) fn quoted(text: &str) -> String {
-    match text.char_indices().nth(QUOTED_CHARS) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
-    }
 }
 
 #[cfg(test)]
