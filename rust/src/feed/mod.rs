@@ -3,12 +3,14 @@
 //! takes. Dropping either future closes the socket and ends every task behind it.
 //!
 //! In the order a connection comes to be: [`exchange`] is the table of what each exchange offers and how it speaks,
-//! [`limits`] and [`weights`] those of what it allows, `dial` connects, straight or by a [`proxy`], `connect` makes the socket with the
-//! [`trust`] that TLS has, which `socket` takes apart and `liveness` watches, `handshake` subscribes and waits for every
-//! acknowledgement, `snapshot` fetches order books and `listing` the names of markets over `http`, `frames` reads the
-//! socket, `reader` turns frames into events, `resync` brings a book in order again, `seen` knows which trades were
-//! delivered, `open` does all that once and `reconnect` again and again, when `backoff` says, with `silence` to say
-//! which subscriptions bring nothing. [`markets`] asks for everything that an exchange lists.
+//! `venue` what a connection needs to know of them, [`limits`] and [`weights`] the tables of what it allows, `dial`
+//! connects, straight or by a [`proxy`], `connect` makes the socket with the [`trust`] that TLS has, which `socket`
+//! takes apart and `liveness` watches, `handshake` subscribes and waits for every acknowledgement, `snapshot` fetches
+//! order books and `listing` the names of markets over `http`, `frames` reads the socket, `arrival` says when a frame
+//! came, `reader` turns frames into events, `resync` brings a book in order again, `unsubscribe` leaves markets while
+//! the others of their connection go on, `seen` knows which trades were delivered, `open` does all that once and
+//! `reconnect` again and again, when `backoff` says, with `silence` to say which subscriptions bring nothing; what
+//! fails is an `error`. [`markets`] asks for everything that an exchange lists.
 
 mod arrival;
 mod backoff;
