@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from barter_cffi.event import MarketEvent
 from barter_cffi.instrument import ExchangeId, Instrument
-from barter_cffi.options import QueueOptions, StreamOptions
+from barter_cffi.options import QueueOptions, QueuePolicy, StreamOptions
 from barter_cffi.streams import DynamicStreams
 from barter_cffi.subscription import SubKind
 from barter_cffi.testing import Injector, in_memory
@@ -36,10 +36,13 @@ INSTRUMENTS: list[Instrument] = _registered()
 
 
 def set_of(
-    sources: list[Source], capacity: int | None = None, max_bytes: int | None = None
+    sources: list[Source],
+    capacity: int | None = None,
+    max_bytes: int | None = None,
+    policy: QueuePolicy = "drop_oldest",
 ) -> tuple[DynamicStreams, Injector]:
-    """A set with these sources and bounds of a queue, and its injector."""
-    queue = QueueOptions(capacity=capacity, max_bytes=max_bytes)
+    """A set with these sources, bounds and policy of a queue, and its injector."""
+    queue = QueueOptions(capacity=capacity, max_bytes=max_bytes, policy=policy)
     streams, injector = in_memory(sources, StreamOptions(queue=queue))
     assert register(injector) == INSTRUMENTS
     return streams, injector

@@ -25,6 +25,7 @@ from barter_cffi.event import (
 )
 from barter_cffi.instrument import Instrument
 from barter_cffi.level import Level, Levels
+from barter_cffi.options import QueuePolicy
 from barter_cffi.subscription import SubKind
 
 from .ledger import Ledger
@@ -63,6 +64,8 @@ steps_of_a_run = st.lists(bursts | reads, max_size=30)
 capacities = st.integers(1, 100) | st.sampled_from([1, 7, 8, 9, 16])
 bounds_in_bytes = st.integers(4_096, 40_000) | st.just(1 << 26)
 last_ways = st.sampled_from(["recv", "for", "recv_batch"])
+policies = st.sampled_from(["drop_oldest", "drop_oldest", "drop_newest", "block"])
+"""Those that keep everything in its place and do not end."""
 
 
 class Producer:
@@ -122,17 +125,18 @@ def _side(chance: random.Random, size: int, best_first: int) -> Levels:
 
 
 @pytest.mark.parametrize("kind", SubKind)
-@given(steps=steps_of_a_run, capacity=capacities, max_bytes=bounds_in_bytes, last=last_ways)
+@given(steps=steps_of_a_run, capacity=capacities, max_bytes=bounds_in_bytes, policy=policies, last=last_ways)
 @settings(max_examples=150)
 def test_each_item_of_a_source_is_received_or_told_of_where_it_is_missing(
     kind: SubKind,
     steps: list[Burst | Read],
     capacity: int,
     max_bytes: int,
+    policy: QueuePolicy,
     last: LastWay,
 ) -> None:
     source: Source = ("kraken", kind)
-    streams, injector = set_of([source], capacity, max_bytes)
+    streams, injector = set_of([source], capacity, max_bytes, policy)
     stream, producer, ledger = select(streams, source, "yield"), Producer([source]), Ledger()
     for step in steps:
         if isinstance(step, Read):
@@ -160,6 +164,7 @@ def test_each_item_of_a_source_is_received_or_told_of_where_it_is_missing(
     ),
     capacity=capacities,
     max_bytes=bounds_in_bytes,
+    policy=policies,
     last=last_ways,
 )
 @settings(max_examples=200)
@@ -169,9 +174,10 @@ def test_each_item_of_every_source_of_a_merged_stream_is_received_or_told_of_whe
     sources: list[Source],
     capacity: int,
     max_bytes: int,
+    policy: QueuePolicy,
     last: LastWay,
 ) -> None:
-    streams, injector = set_of(sources, capacity, max_bytes)
+    streams, injector = set_of(sources, capacity, max_bytes, policy)
     producer, ledger = Producer(sources), Ledger()
 
     def push(burst: Burst) -> None:
