@@ -1,8 +1,9 @@
 """The benchmarks: this package, upstream's own consumer and other libraries on the same servers, in turn.
 
-`build.py bench [--quick]` runs them, prints the tables and writes docs/benchmarks.md. The servers are Rust programs on
-loopback that send prepared Binance frames as fast as the socket takes them; every consumer is a process of its own.
-Ratios are the medians of the rounds' ratios, so that a machine whose speed drifts does not decide them.
+`build.py bench [--quick]` runs them, prints the tables and writes docs/benchmarks.md, what is wanted first. The servers
+are Rust programs on loopback that send prepared Binance frames as fast as the socket takes them; every consumer is a
+process of its own. Ratios are the medians of the rounds' ratios, so that a machine whose speed drifts does not decide
+them.
 """
 
 from __future__ import annotations
@@ -12,13 +13,14 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timezone
 from importlib.metadata import version
 
 import in_memory
 import latency
 import memory
+import micro
 import startup
 import throughput
 from running import PEERS_PYTHON, ROOT, build, output
@@ -47,36 +49,35 @@ def main() -> None:
     arguments = parser.parse_args()
     build()
     if arguments.micro:
-        micro(arguments.quick)
+        say(micro.measure(arguments.quick))
         return
     rounds, scale = (1, 0.1) if arguments.quick else (arguments.rounds, arguments.scale)
-    command = " ".join(["python3 build.py bench", *sys.argv[1:]])
-    lines = []
-    for line in report(command, rounds, scale, arguments.only, arguments.consumers):
-        print(line, flush=True)
-        lines.append(line)
-    if not arguments.quick and not arguments.only:
-        REPORT.write_text("\n".join(lines).rstrip() + "\n", encoding="utf-8")
-
-
-def report(command: str, rounds: int, scale: float, only: str, consumers: list[str] | None) -> Iterator[str]:
-    """The lines of the report, as they are measured."""
-    yield from [*header(command, rounds), ""]
-    measured = []
-    for workload in throughput.workloads(consumers):
-        if only in workload.name:
-            yield from throughput.measure(workload, rounds, scale)
-            measured.append(workload)
-    if only:
+    head = say(header(" ".join(["python3 build.py bench", *sys.argv[1:]]), rounds))
+    workloads = [its for its in throughput.workloads(arguments.consumers) if arguments.only in its.name]
+    measured = say(throughput.measure(workloads, rounds, scale))
+    if arguments.only:
         return
     of_channel = in_memory.measure(rounds, scale)
-    yield from of_channel.lines
+    measured += say(of_channel.lines)
     of_latency = latency.measure(rounds, scale)
-    yield from of_latency.lines
-    of_memory = memory.measure(scale)
-    yield from of_memory.lines
-    yield from startup.measure()
-    yield from targets(measured, of_channel, of_latency, of_memory)
+    measured += say(of_latency.lines)
+    of_memory = memory.measure(rounds, scale)
+    measured += say(of_memory.lines)
+    measured += say(startup.measure())
+    if not arguments.quick:
+        measured += say(micro.measure(quick=False))
+    wanted = say(targets(workloads, of_channel, of_latency, of_memory))
+    if not arguments.quick:
+        REPORT.write_text("\n".join([*head, *wanted, *measured]).rstrip() + "\n", encoding="utf-8")
+
+
+def say(lines: Iterable[str]) -> list[str]:
+    """Prints lines as they come, and gives them all."""
+    said = []
+    for line in lines:
+        print(line, flush=True)
+        said.append(line)
+    return said
 
 
 def header(command: str, rounds: int) -> Sequence[str]:
@@ -92,8 +93,9 @@ def header(command: str, rounds: int) -> Sequence[str]:
         f"{version('barter-cffi')}. Peers: {peers}.",
         "",
         "The servers send prepared frames of Binance spot over loopback as fast as the client reads. Every consumer",
-        "gives the same fields, prices and amounts as numbers; those of the Python peers are compared with our objects",
-        "before anything is timed. Absolute figures belong to this machine, the ratios less so.",
+        "gives the same fields, prices and amounts as numbers, which are compared with our objects before anything is",
+        "timed. Absolute figures belong to this machine, the ratios less so.",
+        "",
     ]
 
 
@@ -105,14 +107,6 @@ def processor() -> str:
     except OSError:
         names = []
     return names[0] if names else platform.machine()
-
-
-def micro(quick: bool) -> None:
-    """Criterion's and pyperf's own reports."""
-    criterion = ["cargo", "bench", "--locked", "--package", "barter_bench", "--bench", "micro", "--"]
-    subprocess.run([*criterion, *(["--quick"] if quick else [])], cwd=ROOT / "rust", check=True)
-    decoders = [sys.executable, str(ROOT / "benches" / "programs" / "decoders.py")]
-    subprocess.run([*decoders, *(["--fast"] if quick else [])], check=True)
 
 
 if __name__ == "__main__":

@@ -5,17 +5,20 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from importlib.metadata import version
 
-from running import BENCHES, PEERS_PYTHON, Figure, output, serving
+from running import BENCHES, Figure, output, serving
 
 RATE = 1_000
-SECONDS = 10
+TRADES = 10_000
 FACES = {
     "recv": "barter_cffi, blocking recv",
     "spin": "barter_cffi, recv that spins",
     "async": "barter_cffi, async for on uvloop",
     "picows": "picows + msgspec on uvloop",
+    "thread": "the same in a thread, read from a queue",
 }
+PROGRAM = str(BENCHES / "programs" / "latency.py")
 PERCENTILES = (0.5, 0.99, 0.999)
 
 
@@ -42,15 +45,14 @@ def measure(rounds: int, scale: float) -> Latencies:
     with serving(f"paced:{RATE}") as server:
         for _ in range(rounds):
             for face in FACES:
-                python = PEERS_PYTHON if face == "picows" else sys.executable
-                program = str(BENCHES / "programs" / "latency.py")
-                printed = output([python, program, face, server.address, str(max(1.0, SECONDS * scale))])
+                # All in one environment, so that they have the same uvloop.
+                printed = output([sys.executable, PROGRAM, face, server.address, str(max(1_000, int(TRADES * scale)))])
                 latencies.rounds[face].append(percentiles([int(line) for line in printed.split()]))
     latencies.lines = [
         "### latency",
         "",
-        f"{RATE:,} trades a second, each stamped by the server when it is sent; µs, medians of the rounds",
-        "(least to most).",
+        f"{RATE:,} trades a second, each stamped by the server when it is sent, until the reader has its fields; µs,",
+        f"medians of the rounds (least to most). picows {version('picows')}, uvloop {version('uvloop')}.",
         "",
         "| reader | p50 | p99 | p99.9 |",
         "|---|---:|---:|---:|",

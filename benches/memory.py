@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 
-from running import BENCHES, output, serving
+from running import BENCHES, Figure, output, serving
 
 ABSENT_S = 60
 SOCKETS = 100
@@ -13,29 +13,32 @@ SOCKETS = 100
 
 @dataclass(frozen=True)
 class Memory:
-    """MiB of the process at every tenth of the time, and KiB of a socket."""
+    """What a process holds at each tenth of the time, as a multiple of the first; KiB of a socket; and the table."""
 
-    absent: list[float]
-    idle: float
+    absent: Figure
+    idle: Figure
     lines: list[str]
 
 
-def measure(scale: float) -> Memory:
-    """Runs both."""
+def measure(rounds: int, scale: float) -> Memory:
+    """Runs the absent reader once, and the sockets in every round."""
     program = [sys.executable, str(BENCHES / "programs" / "memory.py")]
     seconds = max(5, int(ABSENT_S * scale))
     with serving("trades") as server:
-        absent = [float(line) for line in output([*program, "absent", server.address, str(seconds)]).split()]
+        mib = [float(line) for line in output([*program, "absent", server.address, str(seconds)]).split()]
     with serving("idle") as server:
-        idle = float(output([*program, "idle", server.address, str(SOCKETS)]))
+        command = [*program, "idle", server.address, str(SOCKETS)]
+        idle = Figure.of([float(output(command)) for _ in range(rounds)])
     lines = [
         "### memory",
         "",
+        f"Of the process, at every tenth of {seconds} s in which nobody reads its stream, and of {SOCKETS} sockets in",
+        "every round; medians (least to most).",
+        "",
         "| what | figure |",
         "|---|---:|",
-        f"| the process while nobody reads its stream, after {seconds // 10 or 1} s and {seconds} s "
-        f"| {absent[0]:.0f} MiB, {absent[-1]:.0f} MiB |",
-        f"| an idle socket with 10 subscriptions, of {SOCKETS} | {idle:.0f} KiB |",
+        f"| the process while nobody reads its stream, MiB | {Figure.of(mib):.1f} |",
+        f"| an idle socket with 10 subscriptions, KiB | {idle:.0f} |",
         "",
     ]
-    return Memory(absent, idle, lines)
+    return Memory(Figure.of([tenth / mib[0] for tenth in mib]), idle, lines)

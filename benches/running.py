@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import statistics
 import subprocess
@@ -50,14 +49,18 @@ def serving(workload: str, tls: bool = False) -> Iterator[Server]:
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
             try:
                 assert process.stdout is not None
-                yield Server(process.stdout.readline().strip(), ca_file)
+                address = process.stdout.readline().strip()
+                if not address:
+                    raise Failed(f"{' '.join(command)} ended with {process.wait()}")
+                yield Server(address, ca_file)
             finally:
                 process.kill()
 
 
-def output(command: Sequence[str]) -> str:
+def output(command: Sequence[str], **environment: str) -> str:
     """What a program prints; it has to succeed."""
-    done = subprocess.run(command, capture_output=True, text=True, timeout=LONGEST_S, check=False)
+    environment = {**os.environ, **environment}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=LONGEST_S, check=False)
     if done.returncode != 0 or not done.stdout:
         raise Failed(f"{' '.join(command)} failed with {done.returncode}:\n{done.stdout}{done.stderr}")
     return done.stdout
@@ -103,19 +106,9 @@ class Consumer:
         """One round."""
         self.rates.append(float(output(self._command(workload, server, int(events * self.events))).split()[0]))
 
-    def sample(self, workload: str, server: Server, events: int) -> list[object]:
-        """The fields of the first events."""
-        with TemporaryDirectory() as directory:
-            path = os.path.join(directory, "sample.json")
-            subprocess.run(
-                self._command(workload, server, events),
-                env={**os.environ, "SAMPLE_FILE": path},
-                timeout=LONGEST_S,
-                check=True,
-                stdout=subprocess.DEVNULL,
-            )
-            rows: list[object] = json.loads(Path(path).read_text())
-            return rows
+    def sample(self, workload: str, server: Server, events: int, path: Path) -> None:
+        """Writes the fields of the first events to a file, a line of JSON each."""
+        output(self._command(workload, server, events), SAMPLE_FILE=str(path))
 
     def _command(self, workload: str, server: Server, events: int) -> list[str]:
         scheme = "wss" if server.ca_file else "ws"
@@ -135,7 +128,8 @@ class Consumer:
 
 def ours(face: str) -> Consumer:
     """This package."""
-    return Consumer(f"barter_cffi, {face}", [sys.executable, str(BENCHES / "peers" / "ours.py"), face])
+    program = ["ours_arrays.py"] if face == "arrays" else ["ours.py", face]
+    return Consumer(f"barter_cffi, {face}", [sys.executable, str(BENCHES / "peers" / program[0]), *program[1:]])
 
 
 def pure(name: str = "pure Rust, upstream's types") -> Consumer:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
+from itertools import pairwise, zip_longest
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
+import msgspec
 from running import Consumer, Failed, Server, ours, peer, pure, serving
 
 COMPARED = 10_000
@@ -14,7 +17,7 @@ COMPARED = 10_000
 
 @dataclass(frozen=True)
 class Workload:
-    """What is sent, and who takes it; the first is what the ratios are of."""
+    """What is sent, and who takes it."""
 
     name: str
     server: str
@@ -22,7 +25,6 @@ class Workload:
     events: int
     consumers: Sequence[Consumer]
     tls: bool = False
-    compared: int = COMPARED
 
 
 def workloads(consumers: Sequence[str] | None = None) -> list[Workload]:
@@ -77,8 +79,6 @@ def workloads(consumers: Sequence[str] | None = None) -> list[Workload]:
                     *map(ours, faces),
                     peer("picows + msgspec, without a book", "picows_depth"),
                 ],
-                # Ten thousand of the largest have twenty million numbers.
-                compared=COMPARED if levels < 100 else COMPARED // 20,
             )
             for levels, events in ((1, 600_000), (20, 200_000), (1_000, 10_000))
         ),
@@ -104,31 +104,47 @@ def chosen(workload: Workload, names: Sequence[str]) -> list[Consumer]:
     return [consumer for consumer in workload.consumers if consumer.name.startswith(tuple(names))]
 
 
-def compare(workload: Workload, server: Server, events: int = COMPARED) -> list[str]:
-    """Holds the fields of every Python peer against ours; says in words who was compared and how."""
-    python = [consumer for consumer in workload.consumers if consumer.address == "{address}"]
-    reference = next(consumer for consumer in python if consumer.name == "barter_cffi, objects")
-    expected = reference.sample(workload.client, server, events)
-    said = []
-    for consumer in python:
-        if consumer.name.startswith("barter_cffi"):
-            continue
-        # What a slow consumer gives of its cache may lack some, but nothing else and in no other order.
-        rows = consumer.sample(workload.client, server, events)
-        if rows == expected:
-            said.append(f"{consumer.name}: the first {len(rows):,} events are the same")
-        elif consumer.name == "ccxt.pro" and is_subsequence(rows, expected):
-            said.append(f"{consumer.name}: {len(rows):,} events are the same in the same order, others are missing")
-        else:
-            raise Failed(difference(workload, consumer, rows, expected))
-    return said
+def compare(workload: Workload, server: Server) -> str:
+    """Holds the fields of every consumer against those of our objects; says in words who was compared and how."""
+    reference = ours("objects")
+    same, lacking = [], []
+    with TemporaryDirectory() as directory:
+        expected, said = Path(directory, "expected"), Path(directory, "said")
+        reference.sample(workload.client, server, COMPARED, expected)
+        for consumer in workload.consumers:
+            if consumer.name == reference.name:
+                continue
+            consumer.sample(workload.client, server, COMPARED, said)
+            differs = difference(said, expected)
+            if differs is None:
+                same.append(consumer.name)
+            # What a slow consumer gives of its cache may lack some, but nothing else and in no other order.
+            elif consumer.name == "ccxt.pro" and is_subsequence(rows(said), list(rows(expected))):
+                lacking.append(f"; {consumer.name}: as many are the same in the same order, others are missing")
+            else:
+                raise Failed(f"{workload.name}: {consumer.name} differs from {reference.name}: {differs}")
+    return f"the first {COMPARED:,} events are the same in {'; '.join(same)}{''.join(lacking)}"
 
 
-def is_subsequence(rows: Sequence[object], of: Sequence[object]) -> bool:
+def rows(path: Path) -> Iterator[object]:
+    """What a consumer said, event by event; some have so many numbers that they are not held together."""
+    with path.open("rb") as lines:
+        yield from map(msgspec.json.decode, lines)
+
+
+def difference(said: Path, expected: Path) -> str | None:
+    """The first event that is not the same."""
+    for number, (its, our) in enumerate(zip_longest(rows(said), rows(expected))):
+        if its != our:
+            return f"event {number} is {its} instead of {our}"
+    return None
+
+
+def is_subsequence(rows: Iterable[object], of: Sequence[object]) -> bool:
     """Whether `rows` is `of`, the frames sent over and over, in its order with some left out. Never as many as half of
     the frames at once: a row that comes too early would pass for one of the next time round.
     """
-    first_time = {}
+    first_time: dict[str, int] = {}
     for place, row in enumerate(of):
         if first_time.setdefault(repr(row), place) != place:
             break
@@ -139,35 +155,31 @@ def is_subsequence(rows: Sequence[object], of: Sequence[object]) -> bool:
     return all(0 < 2 * step <= len(first_time) for step in steps)
 
 
-def difference(workload: Workload, consumer: Consumer, rows: Sequence[object], expected: Sequence[object]) -> str:
-    """The first event that is not the same."""
-    for number, (its, our) in enumerate(zip(rows, expected, strict=False)):
-        if its != our:
-            return f"{workload.name}: event {number} is {its} of {consumer.name} and {our} of ours"
-    return f"{workload.name}: {consumer.name} has {len(rows)} events, ours {len(expected)}"
+def measure(workloads: Sequence[Workload], rounds: int, scale: float) -> Iterator[str]:
+    """Runs the workloads; the lines of their table, and what was compared."""
+    yield from ["### events a second", "", "Medians of the rounds (least to most).", ""]
+    yield from ["| workload | consumer | events/s | ÷ pure Rust | ÷ picows |", "|---|---|---:|---:|---:|"]
+    compared = []
+    for workload in workloads:
+        events = max(10, int(workload.events * scale))
+        compared.append(
+            f"- {workload.name}, {events:,} events, fewer for slow consumers: {run(workload, rounds, events)}"
+        )
+        pure, picows = (
+            next((consumer for consumer in workload.consumers if consumer.name.startswith(name)), None)
+            for name in ("pure Rust", "picows")
+        )
+        for consumer in workload.consumers:
+            ratios = [f"{consumer.ratio(other):.2f}" if other else "" for other in (pure, picows)]
+            yield f"| {' | '.join([workload.name, consumer.name, f'{consumer.rate:,.0f}', *ratios])} |"
+    yield from ["", "Compared with our objects before they were timed:", "", *compared, ""]
 
 
-def measure(workload: Workload, rounds: int, scale: float) -> list[str]:
-    """Runs a workload; the lines of its table."""
-    events = max(10, int(workload.events * scale))
+def run(workload: Workload, rounds: int, events: int) -> str:
+    """Compares the consumers and times them in turn; says what was compared."""
     with serving(workload.server, workload.tls) as server:
-        compared = compare(workload, server, workload.compared)
+        compared = compare(workload, server)
         for _ in range(rounds):
             for consumer in workload.consumers:
                 consumer.run(workload.client, server, events)
-    first, last = workload.consumers[0], next(c for c in workload.consumers if c.name.startswith("picows"))
-    lines = [
-        f"### {workload.name}",
-        "",
-        f"{events:,} events, fewer for slow peers; {'; '.join(compared)}.",
-        "",
-        "Medians of the rounds (least to most).",
-        "",
-        "| consumer | events/s | ÷ pure Rust | ÷ picows |",
-        "|---|---:|---:|---:|",
-    ]
-    for consumer in workload.consumers:
-        lines.append(
-            f"| {consumer.name} | {consumer.rate:,.0f} | {consumer.ratio(first):.2f} | {consumer.ratio(last):.2f} |"
-        )
-    return [*lines, ""]
+    return compared

@@ -1,11 +1,12 @@
-"""barter_cffi: as arrays, as objects, or as objects in an event loop."""
+"""barter_cffi, as objects, or as objects in an event loop."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
-import numpy  # noqa: F401  # before anything is timed
 from measure import CA_FILE, FACE, HOST, NAMES, SCHEME, WORKLOAD, Meter
 
 from barter_cffi import Endpoint, MarketStream, QueueOptions, StreamOptions, Subscription, init_dynamic_streams
@@ -25,10 +26,18 @@ def row(event: Any) -> list[Any]:
     return [event.sequence, *[[[level.price, level.amount] for level in side] for side in (event.bids, event.asks)]]
 
 
-def arrays(stream: MarketStream[Any], meter: Meter) -> None:
-    """Whole batches as numpy arrays."""
-    for batch in stream.batches():
-        meter.take_many(len(batch.numpy()))
+@contextmanager
+def opened() -> Iterator[MarketStream[Any]]:
+    """The stream of the workload, behind the snapshots of its order books."""
+    subscriptions = [Subscription("binance_spot", name[:-4], "usdt", "spot", KIND) for name in NAMES]
+    endpoint = Endpoint(websocket=f"{SCHEME}://{HOST}", rest=REST)
+    options = StreamOptions(queue=LOSSLESS, endpoints={"binance_spot": endpoint}, proxy=False, ca_file=CA_FILE)
+    with init_dynamic_streams([subscriptions], options) as streams:
+        kinds = {"trades": streams.select_all_trades, "l1": streams.select_all_l1s, "l2": streams.select_all_l2s}
+        stream = kinds[KIND]()
+        if KIND == "l2":
+            stream.recv(timeout=5)
+        yield stream
 
 
 async def loop(stream: MarketStream[Any], meter: Meter) -> None:
@@ -38,23 +47,14 @@ async def loop(stream: MarketStream[Any], meter: Meter) -> None:
 
 
 def main() -> None:
-    """Consumes the workload; whatever is not an event is an error."""
+    """Consumes the workload; an error in it ends it."""
     meter = Meter(row)
-    subscriptions = [Subscription("binance_spot", name[:-4], "usdt", "spot", KIND) for name in NAMES]
-    endpoint = Endpoint(websocket=f"{SCHEME}://{HOST}", rest=REST)
-    options = StreamOptions(queue=LOSSLESS, endpoints={"binance_spot": endpoint}, proxy=False, ca_file=CA_FILE)
-    with init_dynamic_streams([subscriptions], options) as streams:
-        stream = streams.select_all()
-        assert stream is not None
-        if KIND == "l2":
-            stream.recv(timeout=5)  # the snapshot
-        if FACE == "arrays":
-            arrays(stream, meter)
-        elif FACE == "objects":
-            for item in stream:
-                meter.take(item)
-        else:
+    with opened() as stream:
+        if FACE == "async":
             asyncio.run(loop(stream, meter))
+        for item in stream:
+            meter.take(item)
 
 
-main()
+if __name__ == "__main__":
+    main()

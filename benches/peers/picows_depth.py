@@ -13,9 +13,7 @@ if WORKLOAD == "l2-book":
     from order_book import OrderBook
 
 
-class Depth(msgspec.Struct, gc=False):
-    """The fields that count of a frame of `@depth`."""
-
+class Depth(msgspec.Struct, gc=False):  # the fields that count
     u: int
     b: list[tuple[str, str]]
     a: list[tuple[str, str]]
@@ -24,7 +22,8 @@ class Depth(msgspec.Struct, gc=False):
 class Consumer(picows.WSListener):
     def __init__(self) -> None:
         self.decode = msgspec.json.Decoder(Depth).decode
-        self.take = Meter(best_first).take
+        # Compared best first: the exchange promises no order.
+        self.take = Meter(lambda its: [its[0], sorted(its[1], reverse=True), sorted(its[2])]).take
         self.book = OrderBook() if WORKLOAD == "l2-book" else None
         self.acknowledged = False
 
@@ -40,11 +39,6 @@ class Consumer(picows.WSListener):
                 keep(self.book.asks, asks)
             self.take((raw.u, bids, asks))
         self.acknowledged = True
-
-
-def best_first(update: Any) -> list[Any]:
-    """The fields as they are compared; the exchange promises no order of the levels."""
-    return [update[0], sorted(update[1], reverse=True), sorted(update[2])]
 
 
 def keep(side: Any, levels: list[list[float]]) -> None:

@@ -2,7 +2,8 @@
 //! read in this process with nothing behind it.
 //!
 //! Usage: `pure <trades|mixed|l1|l2|l2-book> <address> <events> [CA_FILE]`; prints events per second. `l2-book` keeps
-//! upstream's order book too.
+//! upstream's order book too. With `SAMPLE_FILE` in the environment it writes what so many events say instead, a line of
+//! JSON each, as the consumers in Python do.
 
 use barter_bench::{
     Outcome,
@@ -18,8 +19,8 @@ use barter_data::{
     subscriber::mapper::{SubscriptionMapper, WebSocketSubMapper},
     subscription::{
         Subscription, SubscriptionKind, SubscriptionMeta,
-        book::{OrderBookEvent, OrderBooksL1, OrderBooksL2},
-        trade::PublicTrades,
+        book::{OrderBookEvent, OrderBookL1, OrderBooksL1, OrderBooksL2},
+        trade::{PublicTrade, PublicTrades},
     },
     transformer::ExchangeTransformer,
 };
@@ -32,7 +33,14 @@ use barter_instrument::{
 use barter_integration::protocol::websocket::WebSocketSerdeParser;
 use chrono::Utc;
 use futures::{SinkExt, Stream, StreamExt};
-use std::{collections::VecDeque, sync::Arc, time::Instant};
+use serde_json::{Value, json};
+use std::{
+    collections::VecDeque,
+    fs::File,
+    io::{BufWriter, Write as _},
+    sync::Arc,
+    time::Instant,
+};
 use tokio_rustls::rustls::{
     ClientConfig, RootCertStore,
     crypto::ring,
@@ -152,7 +160,20 @@ where
     Ok(ExchangeWsStream::new(frames, transformer, VecDeque::new()))
 }
 
-async fn measure<E>(mut stream: impl Stream<Item = Item<E>> + Unpin, events: u64) -> Outcome<()> {
+async fn measure<E>(mut stream: impl Stream<Item = Item<E>> + Unpin, events: u64) -> Outcome<()>
+where
+    MarketEvent<InstrumentIndex, E>: Row,
+{
+    if let Some(path) = std::env::var_os("SAMPLE_FILE") {
+        let mut file = BufWriter::new(File::create(path)?);
+        for _ in 0..events {
+            let event = stream.next().await.ok_or("the stream ended")??;
+            writeln!(file, "{}", event.row()?)?;
+        }
+        file.flush()?;
+        println!("{events}");
+        return Ok(());
+    }
     for _ in 0..events / 10 {
         stream.next().await.ok_or("the stream ended")??;
     }
@@ -162,4 +183,51 @@ async fn measure<E>(mut stream: impl Stream<Item = Item<E>> + Unpin, events: u64
     }
     println!("{}", events as f64 / began.elapsed().as_secs_f64());
     Ok(())
+}
+
+/// What an event says, as all consumers write it.
+trait Row {
+    fn row(&self) -> Outcome<Value>;
+}
+
+impl Row for MarketEvent<InstrumentIndex, PublicTrade> {
+    fn row(&self) -> Outcome<Value> {
+        let PublicTrade {
+            id,
+            price,
+            amount,
+            side,
+        } = &self.kind;
+        let side = side.to_string();
+        let time_ms = self.time_exchange.timestamp_millis();
+        Ok(json!([price, amount, id, side, time_ms]))
+    }
+}
+
+impl Row for MarketEvent<InstrumentIndex, OrderBookL1> {
+    fn row(&self) -> Outcome<Value> {
+        let [bid, ask] = [self.kind.best_bid, self.kind.best_ask]
+            .map(|best| numbers(&best.ok_or("a side is empty")?));
+        let ([bid_price, bid_amount], [ask_price, ask_amount]) = (bid?, ask?);
+        Ok(json!([bid_price, bid_amount, ask_price, ask_amount]))
+    }
+}
+
+impl Row for MarketEvent<InstrumentIndex, OrderBookEvent> {
+    fn row(&self) -> Outcome<Value> {
+        let OrderBookEvent::Update(book) = &self.kind else {
+            return Err("a snapshot came".into());
+        };
+        let side = |levels: &[Level]| levels.iter().map(numbers).collect::<Outcome<Vec<_>>>();
+        let (bids, asks) = (side(book.bids().levels())?, side(book.asks().levels())?);
+        Ok(json!([book.sequence(), bids, asks]))
+    }
+}
+
+/// Price and amount of a level.
+fn numbers(level: &Level) -> Outcome<[f64; 2]> {
+    Ok([
+        level.price.to_string().parse()?,
+        level.amount.to_string().parse()?,
+    ])
 }
