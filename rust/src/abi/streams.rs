@@ -208,7 +208,8 @@ pub unsafe extern "C" fn barter_streams_subscribe_start(
 ///
 /// Ownership: the caller frees `*out` with `barter_stream_free`; it lives on when the set is freed. NULL on any status
 /// but OK.
-/// Errors: `BARTER_NOT_FOUND` where it is absent or nothing is left, `_NOT_READY`, `_UNKNOWN_EXCHANGE`,
+/// Errors: `BARTER_NOT_FOUND` where it is absent or nothing is left, `_INVALID_OPTION` where the queues that would be
+/// merged differ in policy, or conflate several kinds, `_NOT_READY`, `_UNKNOWN_EXCHANGE`,
 /// `_UNKNOWN_KIND`, `_HANDLE_CLOSED`, `_INVALID_HANDLE`, `_NULL_POINTER`, or why the set failed to open.
 /// Threads: any; of racing calls exactly one gets each stream.
 ///

@@ -217,7 +217,9 @@ impl Resubscriber {
 }
 
 /// What a book's reader gives out.
-pub(crate) type Item = crate::outlet::Item<OrderBookEvent>;
+pub(crate) type BookItem = crate::outlet::Item<OrderBookEvent>;
+// The name of the alias itself is its own: the header's generator tells aliases apart by their names alone.
+pub(crate) use BookItem as Item;
 
 /// Whether what was read leaves a book in need of a new beginning.
 #[must_use]
