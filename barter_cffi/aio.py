@@ -88,6 +88,24 @@ class Readiness:
             os.close(self._fd)
 
 
+async def wait_for_next(look: Callable[[], int], open_fd: Callable[[], int], deadline: int | None) -> None:
+    """Waits until looking gives something else than TIMEOUT, or the deadline is past.
+
+    `look` must not wait. `open_fd` gives a descriptor of our own that is readable once there is something that was not
+    there when it was given, for those who do not all wait for the same.
+    """
+    while (left := left_ns(deadline)) and look() == lib.BARTER_TIMEOUT:
+        fd = open_fd()
+        try:
+            # Looks again now that it can be woken: what comes in between is seen by this look or wakes it.
+            if look() == lib.BARTER_TIMEOUT:
+                with anyio.move_on_after(None if deadline is None else left / 1e9):
+                    await anyio.wait_readable(fd)
+        finally:
+            os.close(fd)
+    await anyio.lowlevel.checkpoint()
+
+
 class _Place:
     """The tasks of one event loop that wait: who has the lock watches."""
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
-from barter_cffi._ffi import NO_TIME, check, ffi, lib
-from barter_cffi._wait import deadline_after, wait
+from barter_cffi._ffi import NO_TIME, check, ffi, lib, ready_fd
+from barter_cffi._wait import NOW, deadline_after, wait
 from barter_cffi.errors import RecvTimeoutError
 from barter_cffi.event import BookEvent
 from barter_cffi.instrument import Instrument
@@ -165,8 +165,8 @@ class Books(Mapping[Instrument, Book]):
     One subscribed later joins them; one unsubscribed stays, and is syncing until it is subscribed again. Without any
     event yet it goes, as does that of a `subscribe` that fails.
 
-    Reading never waits for the exchange. `wait` sleeps until something changes. It ends its connections when it is
-    closed, left by `with`, or no longer referenced.
+    Reading never waits for the exchange. `wait` and `wait_async` sleep until something changes. It ends its connections
+    when it is closed, left by `with`, or no longer referenced.
 
     Attributes:
         notices: what the streams of the books say: `Reconnecting`, `Reconnected`, `Silent`, and errors. It need not be
@@ -209,15 +209,21 @@ class Books(Mapping[Instrument, Book]):
         """
         deadline = None if timeout is None else deadline_after(timeout)
         version = ffi.new("uint64_t *")
+        call = partial(self._look, self._seen if seen is None else seen, version)
+        return self._changes(wait(call, deadline), version, timeout)
+
+    async def wait_async(self, timeout: float | None = None, *, seen: int | None = None) -> int | None:
+        """As `wait`, without blocking the event loop (asyncio, uvloop or trio). A cancelled call has missed nothing:
+        what it would have returned counts as not seen.
+        """
+        from barter_cffi import aio
+
+        deadline = None if timeout is None else deadline_after(timeout)
+        version = ffi.new("uint64_t *")
         since = self._seen if seen is None else seen
-        call = partial(_wait_for_change, self._handle, since, version)
-        status = check(wait(call, deadline))
-        if status == lib.BARTER_CLOSED:
-            return None
-        if status == lib.BARTER_TIMEOUT:
-            raise RecvTimeoutError(f"no book changed within {timeout} s")
-        self._seen = int(version[0])
-        return self._seen
+        open_fd = partial(ready_fd, lib.barter_books_ready_fd, self._handle)
+        await aio.wait_for_next(lambda: check(self._look(since, version, NOW)), open_fd, deadline)
+        return self._changes(self._look(since, version, NOW), version, timeout)
 
     def close(self) -> None:
         """Ends the books and their connections; closing twice is the same as once. Waits and reads then raise."""
@@ -231,6 +237,14 @@ class Books(Mapping[Instrument, Book]):
     ) -> None:
         self.close()
 
+    async def __aenter__(self) -> Books:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
     def __repr__(self) -> str:
         return "<Books, closed>" if self.notices._closed else f"<Books of {len(self)} instruments>"
 
@@ -238,6 +252,18 @@ class Books(Mapping[Instrument, Book]):
 
     def __eq__(self, other: object) -> bool:
         return self is other
+
+    def _look(self, seen: int, version: Any, timeout_ns: int) -> int:
+        status: int = lib.barter_books_wait(self._handle, seen, timeout_ns, version)
+        return status
+
+    def _changes(self, status: int, version: Any, timeout: float | None) -> int | None:
+        if check(status) == lib.BARTER_CLOSED:
+            return None
+        if status == lib.BARTER_TIMEOUT:
+            raise RecvTimeoutError(f"no book changed within {timeout} s")
+        self._seen = int(version[0])
+        return self._seen
 
     def _indices(self) -> list[int]:
         length, cap = ffi.new("size_t *"), 64
@@ -252,11 +278,6 @@ class Books(Mapping[Instrument, Book]):
         instruments = self.notices._instruments
         known = instruments.known
         return known[index] if index < len(known) else instruments.refresh()[index]
-
-
-def _wait_for_change(handle: Any, seen: int, version: Any, timeout_ns: int) -> int:
-    status: int = lib.barter_books_wait(handle, seen, timeout_ns, version)
-    return status
 
 
 def _state(state: Any, levels: Any, depth: int) -> BookState:

@@ -15,7 +15,7 @@ import msgspec
 from barter_cffi._ffi import check, ffi, last_message, lib, ready_fd, text
 from barter_cffi._json import json_bytes
 from barter_cffi._logging import follow
-from barter_cffi._wait import deadline_after, wait
+from barter_cffi._wait import NOW, deadline_after, wait
 from barter_cffi.books import Books
 from barter_cffi.errors import ArgumentError, InitTimeoutError, StreamClosedError
 from barter_cffi.event import (
@@ -91,9 +91,9 @@ async def init_dynamic_streams_async(
     try:
         _start(batches, options, handle)
         open_fd = partial(ready_fd, lib.barter_streams_ready_fd, handle[0])
-        await aio.Readiness().wait(lambda _: lib.barter_streams_wait(handle[0], 0), open_fd, deadline)
+        await aio.Readiness().wait(lambda _: lib.barter_streams_wait(handle[0], NOW), open_fd, deadline)
         # Once more: the thread's last message may be from before connections opened, or of another task's call.
-        return _opened(handle[0], lib.barter_streams_wait(handle[0], 0), timeout)
+        return _opened(handle[0], lib.barter_streams_wait(handle[0], NOW), timeout)
     except BaseException:
         lib.barter_streams_free(handle[0])
         raise
@@ -211,17 +211,33 @@ class DynamicStreams:
             StreamClosedError: the set was closed.
         """
         deadline = None if timeout is None else deadline_after(timeout)
-        request = json_bytes({"batches": batches_json(batches)})
         addition = ffi.new("barter_streams **")
-        start = partial(lib.barter_streams_subscribe_start, self._handle, request, len(request))
+        start = self._addition(batches, addition)
         try:
-            if check(wait(lambda left: int(start(left, addition)), deadline)) == lib.BARTER_TIMEOUT:
-                raise InitTimeoutError(f"another addition was under way for {timeout} s")
-            if check(wait(partial(lib.barter_streams_wait, addition[0]), deadline)) == lib.BARTER_TIMEOUT:
-                missing = last_message()
-                lib.barter_streams_close(addition[0])
-                if lib.barter_streams_wait(addition[0], 0) != lib.BARTER_OK:
-                    raise InitTimeoutError(_late(timeout, missing))
+            _started(wait(start, deadline), timeout)
+            _added(addition[0], wait(partial(lib.barter_streams_wait, addition[0]), deadline), timeout)
+        finally:
+            lib.barter_streams_free(addition[0])
+        self._instruments.refresh()
+
+    async def subscribe_async(
+        self, batches: Iterable[AnySubscription | Iterable[AnySubscription]], *, timeout: float | None = 30.0
+    ) -> None:
+        """As `subscribe`, without blocking the event loop (asyncio, uvloop or trio). A cancelled call leaves nothing of
+        it.
+        """
+        from barter_cffi import aio
+
+        deadline = None if timeout is None else deadline_after(timeout)
+        addition = ffi.new("barter_streams **")
+        start = self._addition(batches, addition)
+        try:
+            turn = partial(ready_fd, lib.barter_streams_subscribe_ready_fd, self._handle)
+            _started(await aio.Readiness().wait(lambda _: check(start(NOW)), turn, deadline), timeout)
+            open_fd = partial(ready_fd, lib.barter_streams_ready_fd, addition[0])
+            await aio.Readiness().wait(lambda _: lib.barter_streams_wait(addition[0], NOW), open_fd, deadline)
+            # Once more: the thread's last message may be of another task's call.
+            _added(addition[0], lib.barter_streams_wait(addition[0], NOW), timeout)
         finally:
             lib.barter_streams_free(addition[0])
         self._instruments.refresh()
@@ -280,6 +296,14 @@ class DynamicStreams:
         left = ", ".join([f"{kind} of {exchange}" for exchange, kind in self.available])
         return f"<DynamicStreams, to be selected: {left or 'nothing'}>"
 
+    def _addition(
+        self, batches: Iterable[AnySubscription | Iterable[AnySubscription]], addition: Any
+    ) -> Callable[[int], int]:
+        """What begins to subscribe and puts what is to be waited for, and freed, into `addition`."""
+        request = json_bytes({"batches": batches_json(batches)})
+        start = partial(lib.barter_streams_subscribe_start, self._handle, request, len(request))
+        return lambda timeout_ns: int(start(timeout_ns, addition))
+
     def _select(
         self,
         kind: SubKind | None,
@@ -325,6 +349,19 @@ def _opened(handle: Any, status: int, timeout: float | None) -> DynamicStreams:
     if check(status) == lib.BARTER_TIMEOUT:
         raise InitTimeoutError(_late(timeout, last_message()))
     return DynamicStreams(handle)
+
+
+def _started(status: int, timeout: float | None) -> None:
+    if check(status) == lib.BARTER_TIMEOUT:
+        raise InitTimeoutError(f"another addition was under way for {timeout} s")
+
+
+def _added(addition: Any, status: int, timeout: float | None) -> None:
+    if check(status) == lib.BARTER_TIMEOUT:
+        missing = last_message()
+        lib.barter_streams_close(addition)
+        if lib.barter_streams_wait(addition, NOW) != lib.BARTER_OK:
+            raise InitTimeoutError(_late(timeout, missing))
 
 
 def _late(timeout: float | None, missing: str) -> str:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, Protocol
 
+import anyio
 import pytest
-from harness import EXCHANGE, KINDS
+from harness import BOUND_S, EXCHANGE, KINDS, LOOPS, Run
 
 from barter_cffi import DynamicStreams, StreamOptions, disable_logging
 from barter_cffi.testing import Injector, in_memory
@@ -33,6 +34,21 @@ class MakesStreams(Protocol):
         self, *sources: tuple[Any, Any], options: StreamOptions | None = None
     ) -> tuple[DynamicStreams, Injector]:
         """In-memory streams of these sources, or of all kinds of one exchange, and their injector."""
+
+
+@pytest.fixture(params=LOOPS)
+def run(request: pytest.FixtureRequest) -> Run:
+    """Runs a coroutine function on each kind of event loop."""
+    backend, options = LOOPS[request.param]
+
+    def run(call: Callable[[], Awaitable[Any]]) -> Any:
+        async def bounded() -> Any:
+            with anyio.fail_after(BOUND_S):
+                return await call()
+
+        return anyio.run(bounded, backend=backend, backend_options=options)
+
+    return run
 
 
 @pytest.fixture

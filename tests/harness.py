@@ -9,8 +9,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from typing import Any, Final, Generic, TypeVar
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any, Final, Generic, Literal, TypeAlias, TypeVar
 
 import pytest
 
@@ -33,6 +33,15 @@ BOUND_S = 20.0
 
 EXCHANGE: Final = "binance_futures_usd"
 KINDS: Final = ("trades", "l1", "l2", "liquidations")
+
+Loop: TypeAlias = tuple[Literal["asyncio", "trio"], dict[str, Any]]
+Run: TypeAlias = Callable[[Callable[[], Awaitable[Any]]], Any]
+LOOPS: Final[dict[str, Loop]] = {
+    "asyncio": ("asyncio", {}),
+    "uvloop": ("asyncio", {"use_uvloop": True}),
+    "trio": ("trio", {}),
+}
+"""The event loops that coroutines run on."""
 
 T = TypeVar("T")
 

@@ -25,7 +25,20 @@ import anyio
 import anyio.from_thread
 import pytest
 from conftest import MakesStreams
-from harness import BOUND_S, EXCHANGE, InThread, btc, eventually, one_of_each, trade, trades, waits_for_data
+from harness import (
+    BOUND_S,
+    EXCHANGE,
+    LOOPS,
+    InThread,
+    Loop,
+    Run,
+    btc,
+    eventually,
+    one_of_each,
+    trade,
+    trades,
+    waits_for_data,
+)
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
@@ -50,35 +63,13 @@ from barter_cffi._wait import deadline_after
 from barter_cffi.record import Records
 from barter_cffi.testing import Injector, LocalExchange, in_memory
 
-Loop: TypeAlias = tuple[Literal["asyncio", "trio"], dict[str, Any]]
-Run: TypeAlias = Callable[[Callable[[], Awaitable[Any]]], Any]
 Stream: TypeAlias = MarketStream[Any]
-LOOPS: dict[str, Loop] = {
-    "asyncio": ("asyncio", {}),
-    "uvloop": ("asyncio", {"use_uvloop": True}),
-    "trio": ("trio", {}),
-}
 
 
 @pytest.fixture(scope="module", autouse=True)
 def _no_thread_is_left() -> Iterator[None]:
     yield
     eventually(lambda: not [one for one in threading.enumerate() if "portal" in one.name.lower()])
-
-
-@pytest.fixture(params=LOOPS)
-def run(request: pytest.FixtureRequest) -> Run:
-    """Runs a coroutine function on each kind of event loop."""
-    backend, options = LOOPS[request.param]
-
-    def run(call: Callable[[], Awaitable[Any]]) -> Any:
-        async def bounded() -> Any:
-            with anyio.fail_after(BOUND_S):
-                return await call()
-
-        return anyio.run(bounded, backend=backend, backend_options=options)
-
-    return run
 
 
 def opened(memory: MakesStreams, errors: Literal["raise", "yield"] = "raise") -> tuple[Stream, Injector]:

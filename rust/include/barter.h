@@ -49,7 +49,7 @@ extern "C" {
 
 enum {
   /** `major << 16 | minor` of this header. */
-  BARTER_ABI_VERSION = 65537
+  BARTER_ABI_VERSION = 65538
 };
 
 /** `barter_event.instrument` of a record that belongs to none. */
@@ -584,6 +584,18 @@ barter_status barter_books_read(barter_stream *books,
  */
 barter_status barter_books_wait(barter_stream *books, uint64_t seen, int64_t timeout_ns, uint64_t *version);
 
+/**
+ * A descriptor that becomes readable with the next change of the books, a notice, the end and a close among them, and
+ * stays so. To wait with it: get it, look with `barter_books_wait` and a time-out of 0, then poll it; get another for
+ * the change after that. Never read it.
+ *
+ * Ownership: the caller closes `*fd`. Errors: `BARTER_INVALID_ARGUMENT` where the stream was not selected as books;
+ * `_INVALID_HANDLE`, `_NULL_POINTER`, `_INTERNAL` where the process has no descriptors left. Threads: any.
+ *
+ * Requires: `fd` is valid for a write.
+ */
+barter_status barter_books_ready_fd(barter_stream *books, int *fd);
+
 /** `major << 16 | minor`: usable when the major is that of `BARTER_ABI_VERSION` and the minor at least its. */
 uint32_t barter_abi_version(void);
 
@@ -901,6 +913,17 @@ barter_status barter_streams_subscribe_start(barter_streams *streams,
                                              size_t len,
                                              int64_t timeout_ns,
                                              barter_streams **out);
+
+/**
+ * A descriptor that is readable when `barter_streams_subscribe_start` would not wait for another addition. Never read
+ * it; of several that wait for it one gets the turn, the others find that out with a time-out of 0.
+ *
+ * Ownership: the caller closes `*fd`. Errors: `BARTER_INVALID_HANDLE`, `_NULL_POINTER`, `_INTERNAL` where the process
+ * has no descriptors left. Threads: any.
+ *
+ * Requires: `fd` is valid for a write.
+ */
+barter_status barter_streams_subscribe_ready_fd(barter_streams *streams, int *fd);
 
 /**
  * Takes a stream out of the set: of one kind (`BARTER_SUB_*`) and one exchange, or with `exchange` NULL all that is

@@ -1,7 +1,7 @@
 /* The declarations of barter.h for cffi; written by `build.py header`. */
 
 enum {
-  BARTER_ABI_VERSION = 65537
+  BARTER_ABI_VERSION = 65538
 };
 
 enum {
@@ -269,6 +269,8 @@ barter_status barter_books_read(barter_stream *books,
 
 barter_status barter_books_wait(barter_stream *books, uint64_t seen, int64_t timeout_ns, uint64_t *version);
 
+barter_status barter_books_ready_fd(barter_stream *books, int *fd);
+
 uint32_t barter_abi_version(void);
 
 const char *barter_version(void);
@@ -336,6 +338,8 @@ barter_status barter_streams_subscribe_start(barter_streams *streams,
                                              size_t len,
                                              int64_t timeout_ns,
                                              barter_streams **out);
+
+barter_status barter_streams_subscribe_ready_fd(barter_streams *streams, int *fd);
 
 barter_status barter_streams_select(barter_streams *streams,
                                     uint8_t sub_kind,

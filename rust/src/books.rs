@@ -9,7 +9,7 @@ use crate::{
 };
 use barter_data::books::Level;
 use rust_decimal::Decimal;
-use std::time::Instant;
+use std::{os::fd::OwnedFd, time::Instant};
 
 /// A copy of a book's top, and what its last event said.
 #[derive(Debug, Clone, PartialEq)]
@@ -98,6 +98,11 @@ impl Stream {
     /// Waits until the maintained books have changed more than `seen` times.
     pub fn books_changed(&self, seen: u64, deadline: Option<Instant>) -> Result<Changed> {
         Ok(self.maintained()?.changed_since(seen, deadline))
+    }
+
+    /// A descriptor of the caller's own that the next change of the maintained books makes readable for good.
+    pub fn next_books_change_fd(&self) -> Result<OwnedFd> {
+        self.maintained()?.next_change_fd()
     }
 
     fn maintained(&self) -> Result<&Queue> {

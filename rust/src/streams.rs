@@ -55,6 +55,8 @@ struct State {
     options: Option<Arc<StreamOptions>>,
     /// Whether something is being added.
     changing: bool,
+    /// Ready while `subscribe` would not wait for its turn.
+    turn: Option<ReadySignal>,
     /// What is being added.
     addition: Weak<Streams>,
     /// The streams selected, for the metrics.
@@ -153,6 +155,7 @@ impl Streams {
                 feeds,
                 options,
                 changing: false,
+                turn: None,
                 addition: Weak::new(),
                 selected: Vec::new(),
                 signal: None,
@@ -309,6 +312,7 @@ impl Streams {
         let was_opening = matches!(state.phase, Phase::Opening);
         let open = matches!(phase, Phase::Open);
         state.phase = phase;
+        state.tell_turn();
         let watching = state.watching.take();
         let (queues, addition) = if open {
             (BTreeMap::new(), Weak::new())

@@ -2,6 +2,8 @@
 #include "check.h"
 
 #include <math.h>
+#include <poll.h>
+#include <unistd.h>
 
 #define SECOND_NS 1000000000LL
 
@@ -52,11 +54,17 @@ int main(void) {
     CHECK(barter_books_read(books, instrument, 0, NULL, &state) == BARTER_NOT_FOUND);
 
     CHECK(barter_books_wait(books, 0, SECOND_NS, &version) == BARTER_OK && version > 0);
+    int fd = -1;
+    CHECK(barter_books_ready_fd(books, &fd) == BARTER_OK);
+    struct pollfd changed = {fd, POLLIN, 0};
     CHECK(barter_books_wait(books, version, 0, &version) == BARTER_TIMEOUT);
+    CHECK(poll(&changed, 1, 0) == 0);
     barter_level snapshot[] = {level(100, 1), level(99, 1), level(98, 1), level(102, 3)};
     push(injector, instrument, 5, BARTER_FLAG_SNAPSHOT, snapshot, 3, 1);
     barter_level update[] = {level(99, 0)};
     push(injector, instrument, 6, 0, update, 1, 0);
+    CHECK(poll(&changed, 1, 1000) == 1);
+    close(fd);
     CHECK(barter_books_wait(books, version, SECOND_NS, &version) == BARTER_OK);
 
     CHECK(barter_books_instruments(books, known, 4, &len) == BARTER_OK && len == 1 && known[0] == instrument);
@@ -89,6 +97,7 @@ int main(void) {
     CHECK(barter_books_instruments(events, known, 4, &len) == BARTER_INVALID_ARGUMENT);
     CHECK(barter_books_read(events, instrument, 0, NULL, &state) == BARTER_INVALID_ARGUMENT);
     CHECK(barter_books_wait(events, 0, 0, &version) == BARTER_INVALID_ARGUMENT);
+    CHECK(barter_books_ready_fd(events, &fd) == BARTER_INVALID_ARGUMENT && fd == -1);
     CHECK(barter_stream_free(events) == BARTER_OK && barter_streams_free(others) == BARTER_OK);
     CHECK(barter_test_injector_free(other) == BARTER_OK);
 

@@ -1,6 +1,9 @@
 /* Subscribing on a running set. With an address of Binance spot it subscribes there; without one, only what fails. */
 #include "check.h"
 
+#include <poll.h>
+#include <unistd.h>
+
 #define ONE(base)                                                                                  \
     "{\"batches\": [[{\"exchange\": \"binance_spot\", \"base\": \"" base "\", \"quote\": \"usdt\", " \
     "\"instrument_kind\": \"spot\", \"kind\": \"trades\"}]]"
@@ -25,6 +28,7 @@ static void refused(void) {
                 "in memory");
     CHECK(addition == NULL);
     CHECK_ERROR(barter_streams_unsubscribe(streams, json, strlen(json)), BARTER_INVALID_ARGUMENT, "in memory");
+    CHECK_ERROR(barter_streams_subscribe_ready_fd(streams, NULL), BARTER_NULL_POINTER, "fd");
     CHECK(barter_streams_close(streams) == BARTER_OK);
     CHECK_ERROR(subscribe(streams, json), BARTER_HANDLE_CLOSED, "closed");
     CHECK(barter_streams_free(streams) == BARTER_OK && barter_test_injector_free(injector) == BARTER_OK);
@@ -42,7 +46,12 @@ static void subscribed(const char *address) {
     CHECK(subscribe(streams, ONE("eth") "}") == BARTER_OK);
     CHECK(barter_streams_subscribe_start(streams, ONE("sol") "}", strlen(ONE("sol") "}"), TIMEOUT_NS, &addition) ==
           BARTER_OK);
+    int fd = -1;
+    CHECK(barter_streams_subscribe_ready_fd(streams, &fd) == BARTER_OK);
     CHECK(barter_streams_wait(addition, TIMEOUT_NS) == BARTER_OK);
+    struct pollfd turn = {fd, POLLIN, 0};
+    CHECK(poll(&turn, 1, 1000) == 1);
+    close(fd);
     CHECK(barter_streams_free(addition) == BARTER_OK);
     CHECK(barter_streams_instruments(streams, known, sizeof known, &len) == BARTER_OK);
     CHECK(strstr(known, "\"index\":2,\"exchange\":\"binance_spot\",\"base\":\"sol\"") != NULL);

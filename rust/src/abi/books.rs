@@ -2,7 +2,7 @@
 
 use super::{
     barter_status, barter_stream, barter_streams, call, deadline, declared_size, live, null,
-    pointer, put, streams::exchange_or_all,
+    pointer, put, put_fd, streams::exchange_or_all,
 };
 use crate::{
     event::BarterLevel,
@@ -12,7 +12,7 @@ use crate::{
     stream::Stream,
     streams::Streams,
 };
-use std::ffi::c_char;
+use std::ffi::{c_char, c_int};
 
 /// The state of a maintained order book at one moment.
 #[repr(C)]
@@ -202,5 +202,26 @@ pub unsafe extern "C" fn barter_books_wait(
             }
         }
         Ok(Status::Ok)
+    })
+}
+
+/// A descriptor that becomes readable with the next change of the books, a notice, the end and a close among them, and
+/// stays so. To wait with it: get it, look with `barter_books_wait` and a time-out of 0, then poll it; get another for
+/// the change after that. Never read it.
+///
+/// Ownership: the caller closes `*fd`. Errors: `BARTER_INVALID_ARGUMENT` where the stream was not selected as books;
+/// `_INVALID_HANDLE`, `_NULL_POINTER`, `_INTERNAL` where the process has no descriptors left. Threads: any.
+///
+/// # Safety
+/// `fd` is valid for a write.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn barter_books_ready_fd(
+    books: *mut barter_stream,
+    fd: *mut c_int,
+) -> barter_status {
+    call(|| {
+        let open = || live::<Stream, _>(books)?.next_books_change_fd();
+        // SAFETY: the caller vouches for the pointer.
+        unsafe { put_fd(fd, open) }
     })
 }

@@ -31,7 +31,8 @@ use crate::{
 use std::{
     any::Any,
     cell::RefCell,
-    ffi::{CStr, c_char},
+    ffi::{CStr, c_char, c_int},
+    os::fd::{IntoRawFd, OwnedFd},
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
     time::{Duration, Instant},
@@ -131,6 +132,19 @@ unsafe fn put<T>(out: *mut T, name: &str, value: T) -> Result<()> {
     // SAFETY: not NULL, and the caller vouches for the rest.
     unsafe { out.write(value) };
     Ok(())
+}
+
+/// Puts a descriptor for the caller to own into `*fd`, -1 where there is none.
+///
+/// # Safety
+/// `fd` is NULL or valid for a write.
+unsafe fn put_fd(fd: *mut c_int, open: impl FnOnce() -> Result<OwnedFd>) -> Result<Status> {
+    // SAFETY: the caller vouches for the pointer.
+    unsafe { put(fd, "fd", -1) }?;
+    let opened = open()?.into_raw_fd();
+    // SAFETY: as above.
+    unsafe { put(fd, "fd", opened) }?;
+    Ok(Status::Ok)
 }
 
 /// A slice of C's.

@@ -1,6 +1,6 @@
 //! `barter_stream`: one selected stream.
 
-use super::{barter_status, call, copy_out, deadline, free, live, put};
+use super::{barter_status, call, copy_out, deadline, free, live, put_fd};
 use crate::{
     abi::BarterBatch,
     queue::Received,
@@ -9,7 +9,6 @@ use crate::{
 };
 use std::{
     ffi::{c_char, c_int},
-    os::fd::IntoRawFd,
     sync::Arc,
 };
 
@@ -104,12 +103,9 @@ pub unsafe extern "C" fn barter_stream_ready_fd(
     fd: *mut c_int,
 ) -> barter_status {
     call(|| {
+        let open = || live::<Stream, _>(stream)?.ready_fd();
         // SAFETY: the caller vouches for the pointer.
-        unsafe { put(fd, "fd", -1) }?;
-        let ready = live::<Stream, _>(stream)?.ready_fd()?;
-        // SAFETY: as above.
-        unsafe { put(fd, "fd", ready.into_raw_fd()) }?;
-        Ok(Status::Ok)
+        unsafe { put_fd(fd, open) }
     })
 }
 

@@ -1,8 +1,8 @@
 //! `barter_streams`: a set of streams.
 
 use super::{
-    barter_status, barter_stream, call, copy_out, deadline, free, live, name, pointer, put, tell,
-    text,
+    barter_status, barter_stream, call, copy_out, deadline, free, live, name, pointer, put, put_fd,
+    tell, text,
 };
 use crate::{
     feed::exchange,
@@ -14,7 +14,6 @@ use crate::{
 use barter_instrument::exchange::ExchangeId;
 use std::{
     ffi::{c_char, c_int},
-    os::fd::IntoRawFd,
     sync::Arc,
     time::Instant,
 };
@@ -203,6 +202,26 @@ pub unsafe extern "C" fn barter_streams_subscribe_start(
     })
 }
 
+/// A descriptor that is readable when `barter_streams_subscribe_start` would not wait for another addition. Never read
+/// it; of several that wait for it one gets the turn, the others find that out with a time-out of 0.
+///
+/// Ownership: the caller closes `*fd`. Errors: `BARTER_INVALID_HANDLE`, `_NULL_POINTER`, `_INTERNAL` where the process
+/// has no descriptors left. Threads: any.
+///
+/// # Safety
+/// `fd` is valid for a write.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn barter_streams_subscribe_ready_fd(
+    streams: *mut barter_streams,
+    fd: *mut c_int,
+) -> barter_status {
+    call(|| {
+        let open = || live::<Streams, _>(streams)?.subscribe_ready_fd();
+        // SAFETY: the caller vouches for the pointer.
+        unsafe { put_fd(fd, open) }
+    })
+}
+
 /// Takes a stream out of the set: of one kind (`BARTER_SUB_*`) and one exchange, or with `exchange` NULL all that is
 /// left of the kind merged into one, or with `BARTER_SUB_ALL` and NULL all that is left.
 ///
@@ -324,12 +343,9 @@ pub unsafe extern "C" fn barter_streams_ready_fd(
     fd: *mut c_int,
 ) -> barter_status {
     call(|| {
+        let open = || live::<Streams, _>(streams)?.ready_fd();
         // SAFETY: the caller vouches for the pointer.
-        unsafe { put(fd, "fd", -1) }?;
-        let ready = live::<Streams, _>(streams)?.ready_fd()?;
-        // SAFETY: as above.
-        unsafe { put(fd, "fd", ready.into_raw_fd()) }?;
-        Ok(Status::Ok)
+        unsafe { put_fd(fd, open) }
     })
 }
 

@@ -6,9 +6,11 @@ use crate::{
     event::{Records, instrument_number, kind},
     feed::exchange,
     options::QueuePolicy,
+    platform::ReadySignal,
+    status::Result,
 };
 use barter_instrument::{exchange::ExchangeId, instrument::InstrumentIndex};
-use std::{collections::BTreeSet, mem, time::Instant};
+use std::{collections::BTreeSet, mem, os::fd::OwnedFd, time::Instant};
 
 /// What [`Queue::changed_since`] found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,6 +98,20 @@ impl Queue {
             }
         }
     }
+
+    /// A descriptor of the caller's own that the next change of the maintained books makes readable for good; it is so
+    /// already where they change no more.
+    pub(crate) fn next_change_fd(&self) -> Result<OwnedFd> {
+        let mut state = self.state.lock();
+        let version = state.version;
+        let (_, signal) = match &mut state.next_change {
+            Some(watched) => watched,
+            none => none.insert((version, ReadySignal::new()?)),
+        };
+        let fd = signal.duplicate();
+        state.tell_next_change();
+        fd
+    }
 }
 
 impl State {
@@ -131,6 +147,15 @@ impl State {
         self.insert(self.chunks.len(), Waiting::new(behind, 0));
         // Notices are few and may go unread, which must not keep the books from going on.
         self.options.policy = QueuePolicy::DropOldest;
+    }
+
+    /// Tells those who wait for the next change of maintained books, if it has come or none can come any more.
+    pub(super) fn tell_next_change(&mut self) {
+        let over = self.closed || self.producers == 0;
+        let version = self.version;
+        if let Some((_, mut told)) = self.next_change.take_if(|(at, _)| over || *at != version) {
+            told.set(true);
+        }
     }
 
     /// Folds a record into the books, where they are maintained and the queue has not closed itself.

@@ -343,6 +343,7 @@ impl Queue {
         self.ready.store(ready, Ordering::Release);
         if state.version.is_some() {
             self.moved.notify_all();
+            state.tell_next_change();
         }
         if ready && state.waiters > 0 {
             self.readable.notify_one();

@@ -84,6 +84,8 @@ pub(crate) struct State {
     pub(super) has_books: bool,
     /// How often maintained books have changed; `None` where they are not maintained.
     pub(super) version: Option<u64>,
+    /// What those watch who wait for the next change of maintained books, and the version at which they began.
+    pub(super) next_change: Option<(Option<u64>, ReadySignal)>,
     /// The record that is being folded into maintained books.
     pub(super) folding: Records,
     /// Where the newest event of each instrument waits, if it still does: the arrival of its chunk. For conflation.
@@ -121,6 +123,7 @@ impl State {
             books: Books::default(),
             has_books: false,
             version: None,
+            next_change: None,
             folding: Records::default(),
             places: HashMap::new(),
             producers: 0,

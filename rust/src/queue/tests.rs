@@ -301,17 +301,16 @@ fn recv_ends_by_time_wake_end_and_close_and_says_which() {
     assert!(matches!(queue.recv(1, None), Received::Closed));
 }
 
+fn readable(fd: &OwnedFd) -> bool {
+    let mut poll = [rustix::event::PollFd::new(fd, rustix::event::PollFlags::IN)];
+    rustix::event::poll(&mut poll, Some(&rustix::event::Timespec::default())).unwrap() == 1
+}
+
 #[test]
 fn the_descriptor_is_readable_exactly_when_recv_would_not_wait() {
     let queue = queue(10);
     let fd = queue.ready_fd().unwrap();
-    let readable = || {
-        let mut poll = [rustix::event::PollFd::new(
-            &fd,
-            rustix::event::PollFlags::IN,
-        )];
-        rustix::event::poll(&mut poll, Some(&rustix::event::Timespec::default())).unwrap() == 1
-    };
+    let readable = || readable(&fd);
     assert!(!readable());
     queue.push(|state| (0..2).for_each(|n| state.event(&trade(n))));
     assert!(readable());

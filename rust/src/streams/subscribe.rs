@@ -7,12 +7,14 @@ use super::{
 };
 use crate::{
     options::StreamOptions,
+    platform::ReadySignal,
     queue::Queue,
     status::{Error, Result, Status},
     subscription::{ConnectionPlan, parse_batches},
 };
 use std::{
     mem,
+    os::fd::OwnedFd,
     sync::{Arc, Weak},
     time::Instant,
 };
@@ -62,8 +64,21 @@ impl Streams {
         state.refuse_overflowed(keys)?;
         let addition = self.add(&mut state, options, plans)?;
         state.changing = true;
+        state.tell_turn();
         state.addition = Arc::downgrade(&addition);
         Ok(Some(addition))
+    }
+
+    /// A descriptor of the caller's own that is readable when [`Self::subscribe`] would not wait.
+    pub fn subscribe_ready_fd(&self) -> Result<OwnedFd> {
+        let mut state = self.state.lock();
+        let ready = state.has_turn();
+        let turn = match &mut state.turn {
+            Some(turn) => turn,
+            none => none.insert(ReadySignal::new()?),
+        };
+        turn.set(ready);
+        turn.duplicate()
     }
 
     fn add(
@@ -153,12 +168,26 @@ impl Streams {
             feed.forget_kept();
         }
         state.changing = false;
+        state.tell_turn();
         drop(state);
         set.changed.notify_all();
     }
 }
 
 impl State {
+    /// Whether `subscribe` would not wait: where the set is not open it fails at once.
+    fn has_turn(&self) -> bool {
+        !self.changing || self.open().is_err()
+    }
+
+    /// Tells those who wait for their turn to subscribe whether it has come.
+    pub(super) fn tell_turn(&mut self) {
+        let ready = self.has_turn();
+        if let Some(turn) = &mut self.turn {
+            turn.set(ready);
+        }
+    }
+
     /// An error where a stream that is left to select has closed itself, which would end what is added to it.
     fn refuse_overflowed(&self, keys: impl IntoIterator<Item = SourceKey>) -> Result<()> {
         let has_overflowed = |key: &SourceKey| {

@@ -576,6 +576,35 @@ fn a_wait_for_maintained_books_ends_by_a_change_time_end_and_close_and_says_whic
 }
 
 #[test]
+fn the_next_change_of_maintained_books_makes_its_descriptor_readable_for_good_and_no_other() {
+    let queue = queue_of(QueuePolicy::DropOldest, 10);
+    queue.maintain();
+    let (first, same) = (
+        queue.next_change_fd().unwrap(),
+        queue.next_change_fd().unwrap(),
+    );
+    assert_eq!((readable(&first), readable(&same)), (false, false));
+    queue.wake();
+    assert!(!readable(&first), "no book has changed");
+    queue.push(|state| state.event(&book(0, 1, true, &[(1, 1)])));
+    let second = queue.next_change_fd().unwrap();
+    assert_eq!((readable(&first), readable(&same)), (true, true));
+    assert!(!readable(&second));
+    queue.push(|state| state.error(&error("a notice is a change")));
+    assert!(readable(&second));
+    let last = queue.next_change_fd().unwrap();
+    queue.producer_gone();
+    assert!(readable(&last));
+    assert!(
+        readable(&queue.next_change_fd().unwrap()),
+        "there is none to come"
+    );
+    queue.close();
+    assert!(readable(&queue.next_change_fd().unwrap()));
+    assert!(readable(&first));
+}
+
+#[test]
 fn a_book_that_misses_something_keeps_no_best_bid_and_ask_of_its_instrument_out() {
     let queue = queue_of(QueuePolicy::DropOldest, 2);
     let mut quote = l1(0, 7);
