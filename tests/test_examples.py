@@ -33,20 +33,41 @@ LINES: dict[str, tuple[str, int]] = {
     "first": (r"\S+ \S+ (buy|sell) [\d.e-]+ at [\d.]+", 20),
     "books": (r"\d+: [\d.]+ \| [\d.]+, spread [\d.]+, \d+ \+ \d+ levels", 50),
     "arrays": (
-        r"\d+ trades, [\d.]+ of [\d.]+ bought by takers|book \d+: [\d.]+ bid, [\d.]+ asked|[\w:/]+: [\d.]+ traded",
-        23,
+        r"\d+ trades, [\d.]+ of [\d.]+ bought by takers|book \d+: [\d.]+ bid, [\d.]+ asked"
+        r"|spread from [\d.]+ to [\d.]+ in \d+ quotes|[\w:/]+: [\d.]+ traded",
+        24,
+    ),
+    "async_books": (
+        r"book of \w+: [\d.]+, \d+ \+ \d+ levels, [\d.]+ ms old|\d+ trades of \w+( and \w+)?"
+        r"|subscribed, 2 instruments now",
+        43,
     ),
     "async_loop": (r"trade \w+ (buy|sell) [\d.e-]+ at [\d.]+|quote [\d.]+ \| [\d.]+", 50),
     "batches": (r"\d+ items, \d+ of them trades|\w+: [\d.]+ traded, at [\d.]+ on average", 4),
     "markets": (r"kraken has .*|\d+ markets against \w+|\w+/\w+: (buy|sell) [\d.e-]+ at [\d.]+", 22),
+    "derivatives": (r"(btc|(call|put) on btc at 60000) of 2030-12-27: [\d.]+ contracts, at [\d.]+", 20),
+    "low_latency": (r"from the (exchange to the socket, .*: .* at best|socket to here: half within \d+ us, .*)", 2),
     "many": (r"\w+ (trades|l1): \d+ events", 6),
-    "staying_connected": (r"silent: no trade of btc/usdt for [\d.]+ s|disconnected: .*|connected again: .*", 3),
+    "staying_connected": (
+        r"silent: no trade of btc/usdt for [\d.]+ s|disconnected at [\d:]+: .*|connected again: .*",
+        3,
+    ),
     "changing": (r"the first trade of \w+/usd|subscribed to \w+/usd, \d instruments now|no more of btc/usd", 6),
     "metrics": (r"\d+ events, .* bytes received|\w+ (trades|l1) of [\w/]+: open, .*, last error: None", 4),
     "maintained_books": (r"(btc|eth): \d+, micro-price [\d.]+, [\d.e+]+ bid and [\d.e+]+ asked for", 2),
+    "own_addresses": (r"a book of 50 \+ 50 levels|through 127\.0\.0\.1:\d+: TradeEvent\(.*\)", 11),
+    "own_loop": (r"bought [\d.]+, sold [\d.]+", 10),
+    "payloads": (
+        r"PublicTrades \d+: (buy|sell) .*|OrderBooksL1 [\d.]+ \| [\d.]+ at .*|OrderBooksL2 book \d+: .*"
+        r"|Liquidations [\d.]+ were (long|short) until .*",
+        17,
+    ),
+    "queue_policies": (r"(drop_oldest|drop_newest|close): (trades \d+ to \d+|\d+ lost|an error, queue_full|, )+", 3),
+    "recording": (r"recording trades of .*|\w+: \d+|\d+ lines", 5),
     "slow_reader": (r"[\d.]+ \| [\d.]+|\d+ older ones were left out: conflated", 10),
     "behind_a_proxy": (r"kraken lists \d+ markets|(buy|sell) [\d.e-]+ at [\d.]+", 11),
     "operators_log": (r"(INFO|DEBUG) barter_cffi\.feed\.open: .* \(exchange=kraken, .*\)", 3),
+    "when_it_fails": (r"[\w, ]+: (\w+Error) \w+: .*|0 trades", 8),
     "testing_a_strategy": (r"(buy|sell) at [\d.]+", 10),
 }
 

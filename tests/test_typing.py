@@ -19,7 +19,7 @@ def mypy(*arguments: str) -> str:
     return said
 
 
-def test_mypy_knows_the_types_of_every_face_and_refuses_what_is_wrong(tmp_path: Path) -> None:
+def test_mypy_knows_the_types_of_every_face_and_of_the_examples_and_refuses_what_is_wrong(tmp_path: Path) -> None:
     wrong = {
         "TradeEvent(1.0, 2.0, Side.BUY, 3, instrument, 0, 0)": "arg-type",
         "trade.price = 1.0": "misc",
@@ -38,10 +38,10 @@ def test_mypy_knows_the_types_of_every_face_and_refuses_what_is_wrong(tmp_path: 
         "          instrument: Instrument, batch: Batch[TradeEvent]) -> None:",
     ]
     program.write_text("\n".join([*head, *[f"    {line}" for line in wrong], ""]), encoding="utf-8")
-    right = HERE / "typing" / "use_of_every_face.py"
-    said = mypy(str(right), str(program))
+    right = [HERE / "typing" / "use_of_every_face.py", *(HERE.parent / "examples" / "python").glob("*.py")]
+    said = mypy(*map(str, right), str(program))
     lines = [line for line in said.splitlines() if ": error:" in line]
-    assert [line for line in lines if right.name in line] == []
+    assert [line for line in lines if program.name not in line] == []
     for number, (text, code) in enumerate(wrong.items(), len(head) + 1):
         assert [line for line in lines if f"wrong.py:{number}: " in line and line.endswith(f"[{code}]")], text
     assert len(lines) == len(wrong)

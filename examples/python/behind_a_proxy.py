@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import replace
+from typing import Final
 
 from barter_cffi import ConnectError, StreamOptions, Subscription, TradeEvent, init_dynamic_streams, markets
 
-EXCHANGE = "kraken"
+EXCHANGE: Final = "kraken"
 TRADES = 10
 
 

@@ -8,9 +8,11 @@ from decimal import Decimal
 from barter_cffi import (
     BookEvent,
     BookSnapshotEvent,
+    BookUpdateEvent,
     DataError,
     Dropped,
     Level,
+    Levels,
     Reconnecting,
     StreamOptions,
     Subscription,
@@ -30,24 +32,29 @@ class Book:
         self.bids: dict[Decimal, Decimal] = {}
         self.asks: dict[Decimal, Decimal] = {}
 
-    def apply(self, event: BookEvent) -> None:
+    def apply(self, event: BookSnapshotEvent | BookUpdateEvent) -> None:
         """A snapshot replaces the book, an update changes levels; an amount of zero removes one."""
         if isinstance(event, BookSnapshotEvent):
             self.bids.clear()
             self.asks.clear()
             self.stale = False
         self.sequence = event.sequence
-        for side, levels in ((self.bids, event.bids), (self.asks, event.asks)):
-            for level in levels:
-                if level.amount:
-                    side[level.price_decimal] = level.amount_decimal
-                else:
-                    side.pop(level.price_decimal, None)
+        change(self.bids, event.bids)
+        change(self.asks, event.asks)
 
     def best(self) -> tuple[Level, Level]:
         """The highest bid and the lowest ask. ValueError where a side is empty."""
         bid, ask = max(self.bids), min(self.asks)
         return Level.of(bid, self.bids[bid]), Level.of(ask, self.asks[ask])
+
+
+def change(side: dict[Decimal, Decimal], levels: Levels) -> None:
+    """Gives levels their new amounts."""
+    for level in levels:
+        if level.amount:
+            side[level.price_decimal] = level.amount_decimal
+        else:
+            side.pop(level.price_decimal, None)
 
 
 def watch(options: StreamOptions | None = None) -> None:

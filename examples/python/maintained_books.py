@@ -7,22 +7,27 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 
-from barter_cffi import Endpoint, ExchangeId, StreamOptions, init_dynamic_streams, subscriptions
+from barter_cffi import Endpoint, ExchangeId, Instrument, StreamOptions, init_dynamic_streams, subscriptions
 
 CHANGES = 50
 PAIRS = ["btc/usdt", "eth/usdt"]
 
 
 def watch(endpoints: Mapping[ExchangeId, str | Endpoint] | None = None) -> None:
-    """Prints the top of every book after some of its changes."""
+    """Prints the top of each book that has changed, some times."""
     wanted = subscriptions("binance_spot", PAIRS, ["l2"])
     with init_dynamic_streams([wanted], StreamOptions(endpoints=endpoints)) as streams:
         books = streams.select_books("binance_spot")
         assert books is not None, "they are subscribed and were not selected before"
         changes = 0
+        seen: dict[Instrument, int | None] = {}
         while changes < CHANGES and (now := books.wait(timeout=10)) is not None:
             changes = now
             for instrument, book in books.items():
+                last = book.time_exchange_ns
+                if last == seen.get(instrument):
+                    continue
+                seen[instrument] = last
                 top = book.depth(5)  # at one moment
                 if top.state == "live":
                     bids, asks = book.arrays(20)  # at another one; each row is a price and an amount

@@ -6,7 +6,16 @@ import sys
 from collections import Counter
 from typing import Final
 
-from barter_cffi import StreamOptions, Subscription, TradeEvent, init_dynamic_streams, markets, support
+from barter_cffi import (
+    ExchangeSupport,
+    Market,
+    StreamOptions,
+    Subscription,
+    TradeEvent,
+    init_dynamic_streams,
+    markets,
+    support,
+)
 
 EXCHANGE: Final = "kraken"
 QUOTE = "usd"
@@ -14,19 +23,24 @@ SUBSCRIBED = 3
 TRADES = 20
 
 
+def offer(row: ExchangeSupport) -> str:
+    """What an exchange offers, in words."""
+    return f"{row.exchange} has {', '.join(row.kinds)} of {', '.join(row.instrument_kinds)} instruments"
+
+
+def trades_of(market: Market) -> Subscription:
+    """The subscription to a market that the exchange lists, by the name that it has there."""
+    return Subscription(EXCHANGE, market.base, market.quote, market.kind, "trades", name_exchange=market.name)
+
+
 def watch(options: StreamOptions | None = None) -> None:
     """Lists the exchange's markets and prints trades of some."""
-    [offered] = [row for row in support() if row.exchange == EXCHANGE]
-    print(f"{EXCHANGE} has {', '.join(offered.kinds)} of {', '.join(offered.instrument_kinds)} instruments")
+    print(*[offer(row) for row in support() if row.exchange == EXCHANGE])
     listed = markets(EXCHANGE, options=options)
     for quote, count in Counter(market.quote for market in listed).most_common():
         print(f"{count} markets against {quote}")
     chosen = [market for market in listed if market.quote == QUOTE][:SUBSCRIBED]
-    batch = [
-        Subscription(EXCHANGE, market.base, market.quote, market.kind, "trades", name_exchange=market.name)
-        for market in chosen
-    ]
-    with init_dynamic_streams([batch], options) as streams:
+    with init_dynamic_streams([map(trades_of, chosen)], options) as streams:
         trades = streams.select_trades(EXCHANGE, errors="yield")
         assert trades is not None, "it is subscribed and was not selected before"
         seen = 0

@@ -8,27 +8,45 @@ import sys
 
 from prometheus_client import REGISTRY, start_http_server
 
-from barter_cffi import DataError, DynamicStreams, StreamOptions, init_dynamic_streams
+from barter_cffi import (
+    ConnectionMetrics,
+    DataError,
+    StreamMetrics,
+    StreamOptions,
+    StreamsMetrics,
+    init_dynamic_streams,
+)
 from barter_cffi.metrics import Collector
 
 EVENTS = 200
 BATCHES = [["binance_spot:btc/usdt:trades", "binance_spot:btc/usdt:l1"], ["kraken:btc/usd:trades"]]
 
 
-def report(streams: DynamicStreams) -> None:
-    """Prints a line for all streams together, and one for each connection."""
-    total = streams.metrics()
+def is_slow(stream: StreamMetrics) -> bool:
+    """Whether its reader keeps events waiting, or has lost some."""
+    return stream.dropped > 0 or stream.queued_events > 1_000
+
+
+def state(connection: ConnectionMetrics) -> str:
+    """A connection's line."""
+    markets = ", ".join([instrument.name_exchange for instrument in connection.instruments])
+    return (
+        f"{connection.exchange} {connection.sub_kind} of {markets}: {connection.state}, "
+        f"{connection.events} events, {connection.control_frames} control frames, "
+        f"{connection.reconnects} reconnects, last error: {connection.last_error}"
+    )
+
+
+def report(total: StreamsMetrics) -> None:
+    """Prints a line for all streams together, one for each whose reader is slow, and one for each connection."""
     print(
         f"{total.events} events, {total.dropped} of them lost, {total.queued_events} waiting "
         f"(at most {total.high_water_events}); {total.bytes} bytes received"
     )
+    for stream in filter(is_slow, total.streams):
+        print(f"the reader of {stream.sub_kind or 'everything'} is slow: {stream.queued_bytes} bytes wait")
     for connection in total.connections:
-        markets = ", ".join([instrument.name_exchange for instrument in connection.instruments])
-        print(
-            f"{connection.exchange} {connection.sub_kind} of {markets}: {connection.state}, "
-            f"{connection.events} events, {connection.control_frames} control frames, "
-            f"{connection.reconnects} reconnects, last error: {connection.last_error}"
-        )
+        print(state(connection))
 
 
 def watch(options: StreamOptions | None = None, port: int = 9464) -> None:
@@ -43,7 +61,7 @@ def watch(options: StreamOptions | None = None, port: int = 9464) -> None:
                 print(f"an error, after which the stream goes on: {item}")
             if seen == EVENTS:
                 break
-        report(streams)
+        report(streams.metrics())
         server.shutdown()
         server.server_close()
 

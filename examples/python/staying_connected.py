@@ -22,9 +22,16 @@ from barter_cffi import (
 TRADES = 200
 BTC = Subscription("binance_spot", "btc", "usdt", "spot", "trades")
 PATIENT = StreamOptions(
+    connect_timeout=5,  # for proxy, TCP, TLS and upgrade together
+    subscribe_timeout=20,  # for acknowledgements and snapshots
     reconnect=ReconnectPolicy(
-        initial=0.25, max=30, max_attempts=100
-    ),  # then the stream ends with an error that says why
+        initial=0.25,  # at most 0.25 s, 0.5 s, 1 s, … until the next attempt,
+        multiplier=2,
+        max=30,
+        jitter=1,  # and at random from none to that, so that not everybody comes at once
+        stable=60,  # after a minute that it is open all of that begins anew
+        max_attempts=100,  # then the stream ends with an error that says why
+    ),
     keepalive=10,  # a ping every 10 s
     keepalive_timeout=25,  # without any frame for 25 s the connection is dead and opened again
     max_message_size=4 << 20,  # a message past 4 MiB ends the connection too
@@ -49,7 +56,7 @@ def watch(options: StreamOptions) -> Iterator[Notice | DataError]:
                 case Silent(instrument=instrument, seconds=seconds) if instrument is not None:
                     print(f"silent: no trade of {instrument.base}/{instrument.quote} for {seconds:.1f} s")
                 case Reconnecting():
-                    print(f"disconnected: {item.reason}")
+                    print(f"disconnected at {item.time:%H:%M:%S}: {item.reason}")
                 case Reconnected():
                     print(f"connected again: attempts {item.attempts}, seconds without trades {item.gap_seconds}")
                 case DataError():
