@@ -276,47 +276,44 @@ def prepare(stages: Stages) -> None:
 
 def packages(stages: Stages) -> None:
     """Makes .venv of this Python and installs exactly what the lock file names: two stages."""
-    virtual_environment(stages, VENV)
-    locked = content(LOCK)
-    installed = Stamp(os.path.join(VENV, "installed-by-build.py"), locked)
-    if installed.current():
-        stages.begin("the packages of requirements.lock are there")
-        return
-    stages.begin("installing the packages of requirements.lock, about 1 minute the first time")
-    fetched = Stamp(os.path.join(WHEELS, "fetched-by-build.py"), sys.version, locked)
-    if not fetched.current():
-        shutil.rmtree(WHEELS, ignore_errors=True)
-        run("pip-download", [*PIP, "download", "--requirement", LOCK, "--dest", WHEELS], ROOT)
-        fetched.write()
-    run("pip-install", [*PIP, "install", "--no-index", "--find-links", WHEELS, "--requirement", LOCK], ROOT)
-    installed.write()
+
+    def downloaded() -> "list[str]":
+        fetched = Stamp(os.path.join(WHEELS, "fetched-by-build.py"), sys.version, content(LOCK))
+        if not fetched.current():
+            shutil.rmtree(WHEELS, ignore_errors=True)
+            run("pip-download", [*PIP, "download", "--requirement", LOCK, "--dest", WHEELS], ROOT)
+            fetched.write()
+        return ["--no-index", "--find-links", WHEELS]
+
+    environment(stages, VENV, LOCK, downloaded)
 
 
 def peers(stages: Stages) -> None:
     """Makes the environment of the benchmarks' peers, some of which are built from their sources: two stages."""
-    virtual_environment(stages, PEERS_VENV)
-    locked = content(PEERS_LOCK)
-    installed = Stamp(os.path.join(PEERS_VENV, "installed-by-build.py"), locked)
-    if installed.current():
-        stages.begin("the packages of benches/requirements.lock are there")
-        return
-    stages.begin("installing the packages of benches/requirements.lock, about 1 minute the first time")
-    pip = [os.path.join(PEERS_VENV, "bin", "python"), *PIP[1:]]
-    run("pip-install-peers", [*pip, "install", "--requirement", PEERS_LOCK], ROOT)
-    installed.write()
+    environment(stages, PEERS_VENV, PEERS_LOCK, list)
 
 
-def virtual_environment(stages: Stages, venv: str) -> None:
-    """Makes a virtual environment of this Python: one stage."""
+def environment(stages: Stages, venv: str, lock: str, source: "typing.Callable[[], list[str]]") -> None:
+    """Makes a virtual environment of this Python with exactly the packages of a lock file, which pip finds by the
+    options that `source` gives: two stages."""
     name = os.path.relpath(venv, ROOT)
     made = Stamp(os.path.join(venv, "made-by-build.py"), sys.version, sys.base_prefix, venv)
     if made.current():
         stages.begin("%s is there" % name)
+    else:
+        stages.begin("making %s" % name)
+        base = getattr(sys, "_base_executable", None) or sys.executable
+        run("venv", [base, "-m", "venv", "--clear", venv], ROOT)
+        made.write()
+    locked = os.path.relpath(lock, ROOT)
+    installed = Stamp(os.path.join(venv, "installed-by-build.py"), content(lock))
+    if installed.current():
+        stages.begin("the packages of %s are there" % locked)
         return
-    stages.begin("making %s" % name)
-    base = getattr(sys, "_base_executable", None) or sys.executable
-    run("venv", [base, "-m", "venv", "--clear", venv], ROOT)
-    made.write()
+    stages.begin("installing the packages of %s, about 1 minute the first time" % locked)
+    pip = [os.path.join(venv, "bin", "python"), *PIP[1:]]
+    run("pip-install-" + os.path.basename(venv), [*pip, "install", *source(), "--requirement", lock], ROOT)
+    installed.write()
 
 
 def library(stages: Stages) -> str:

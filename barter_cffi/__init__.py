@@ -6,7 +6,7 @@ Data flows this way; each module begins with what it guarantees:
     support, markets                    what there is to ask for
     subscription, instrument, options   what is asked for
     streams                             init_dynamic_streams, DynamicStreams: open, select
-    stream, merge, source               MarketStream, merge: recv, try_recv, recv_batch, for, async for
+    stream, merge, source, turn         MarketStream, merge: recv, try_recv, recv_batch, for, async for
     batch, record, layout               the library's records, and the one decoder
     books                               order books that the library maintains
     arrays, arrow                       batches as numpy arrays and Arrow record batches

@@ -17,8 +17,9 @@ from barter_cffi._wait import FOREVER, NOW, wait
 from barter_cffi.batch import EventT
 from barter_cffi.errors import StreamClosedError
 from barter_cffi.event import MarketEvent
-from barter_cffi.source import CLOSED, NOTHING, Source, Taken
+from barter_cffi.source import NOTHING, Source, Taken
 from barter_cffi.stream import MarketStream
+from barter_cffi.turn import CLOSED
 
 OneEventT = TypeVar("OneEventT", bound=MarketEvent)
 

@@ -1,37 +1,28 @@
 """How streams are read: one item at a time or in batches, by calls, loops and coroutines. `MarketStream` and
 `MergedStream` are sources. All ways to read may be mixed from any threads and event loops; each item goes to exactly
-one caller, in order, and neither Ctrl-C, a time-out nor a cancelled await loses one.
-
-A caller that finds nothing there takes the turn to look for more; others wait for it, each with its own time-out, and
-only the one whose turn it is waits in the library, without any lock. Coroutines never wait for the turn: they look, and
-wait for the source's descriptor, or until a thread has left something over (`aio`).
+one caller, in order, and neither Ctrl-C, a time-out nor a cancelled await loses one. `turn` says who receives.
 """
 
 from __future__ import annotations
 
 import os
-import threading
 import weakref
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Iterator
-from contextlib import suppress
-from queue import Empty, SimpleQueue
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias
 
 from barter_cffi._ffi import lib
-from barter_cffi._wait import FOREVER, NOW, deadline_after, left_ns, one_wait_ns
+from barter_cffi._wait import NOW, deadline_after
 from barter_cffi.batch import CHUNK, Batch, EventT
-from barter_cffi.errors import FORKED, DataError, ForkedError, RecvTimeoutError, StreamClosedError
+from barter_cffi.errors import DataError, RecvTimeoutError, StreamClosedError
 from barter_cffi.notice import Notice
+from barter_cffi.turn import CLOSED, Turns
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-    from barter_cffi.aio import Readiness
-
 NOTHING: Iterator[Any] = iter(())
-CLOSED = "the stream was closed"
 MAX_EVENTS = 8_192
 """How many items a batch has at the most where nothing else is said."""
 
@@ -39,14 +30,7 @@ Taken: TypeAlias = "list[tuple[Source[Any], Batch[Any]]]"
 """A batch on its way to a caller, and who takes it back when it does not get there; or nothing."""
 
 
-class Listener(Protocol):
-    """Who wants to know that something was received that its receiver may have left over."""
-
-    def wake(self, by: object) -> None:
-        """Called by any thread; `by` is who received it, which may be the listener itself."""
-
-
-class Source(ABC, Generic[EventT]):
+class Source(Turns, Generic[EventT]):
     """A stream of market events, notices and errors, to be read by any number of threads and tasks.
 
     It is its own iterator: `for item in stream` and `async for item in stream` read until it ends or is closed, and may
@@ -54,14 +38,8 @@ class Source(ABC, Generic[EventT]):
     """
 
     def __init__(self) -> None:
+        super().__init__()
         self._unread: Iterator[EventT | Notice | DataError] = NOTHING
-        self._lock = threading.Lock()
-        self._waiting: set[SimpleQueue[None]] = set()
-        self._turn: object | None = None
-        self._closed = False
-        self._process = os.getpid()
-        self._listeners: tuple[weakref.ref[Listener], ...] = ()
-        self._awaited: Readiness | None = None
         _sources[:] = [*[other for other in _sources if other() is not None], weakref.ref(self)]
 
     def recv(self, timeout: float | None = None) -> EventT | Notice | DataError | None:
@@ -138,8 +116,7 @@ class Source(ABC, Generic[EventT]):
         Raises:
             RecvTimeoutError, StreamClosedError, ForkedError, ValueError, TypeError: as of `recv`.
         """
-        deadline = None if timeout is None else deadline_after(timeout)
-        self._check(max_events)
+        deadline = self._checked(max_events, timeout)
         while not self._closed:
             taken: Taken = []
             try:
@@ -158,7 +135,7 @@ class Source(ABC, Generic[EventT]):
 
     def try_recv_batch(self, max_events: int = MAX_EVENTS) -> Batch[EventT] | None:
         """What is there now, at least one item, else None; never waits. As `recv_batch` and `try_recv`."""
-        self._check(max_events)
+        self._checked(max_events, 0)
         while not self._closed:
             taken: Taken = []
             try:
@@ -176,8 +153,7 @@ class Source(ABC, Generic[EventT]):
         self, max_events: int = MAX_EVENTS, timeout: float | None = None
     ) -> Batch[EventT] | None:
         """As `recv_batch`, without blocking the event loop. A cancelled call has taken nothing."""
-        deadline = None if timeout is None else deadline_after(timeout)
-        self._check(max_events)
+        deadline = self._checked(max_events, timeout)
         while not self._closed:
             taken: Taken = []
             try:
@@ -200,9 +176,7 @@ class Source(ABC, Generic[EventT]):
 
         Args, Raises: as of `recv_batch`.
         """
-        self._check(max_events)
-        if timeout is not None:
-            deadline_after(timeout)
+        self._checked(max_events, timeout)
         return Batches(self, max_events, timeout)
 
     def __iter__(self) -> Self:
@@ -266,14 +240,6 @@ class Source(ABC, Generic[EventT]):
     # What a kind of source is
 
     @abstractmethod
-    def _there(self) -> int | None:
-        """OK when something was received and not yet taken, CLOSED at the end, else None. The lock is held."""
-
-    @abstractmethod
-    def _receive(self, deadline: int | None, max_events: int) -> int:
-        """Waits for more and keeps it: OK, TIMEOUT or CLOSED. Called by the one whose turn it is."""
-
-    @abstractmethod
     def _open(self) -> None:
         """Makes `_unread` give items of what was received, unless another thread was faster, or raises an error of
         it."""
@@ -281,10 +247,6 @@ class Source(ABC, Generic[EventT]):
     @abstractmethod
     def _take_batch(self, max_events: int, taken: Taken) -> None:
         """Puts a batch of what was received into `taken`, if there is something."""
-
-    @abstractmethod
-    def _ready_fd(self) -> int:
-        """A descriptor of the caller's own that is readable when looking would give something."""
 
     # What all of them have in common
 
@@ -303,87 +265,15 @@ class Source(ABC, Generic[EventT]):
             self._open()
         return status
 
-    def _fetch(self, deadline: int | None, max_events: int, by: object = None) -> int:
-        """OK when something was received and not yet taken, TIMEOUT when the deadline is past, CLOSED at the end.
-
-        `by` is the listener on whose behalf this is, which need not be told.
-        """
-        # The wait for the turn holds no lock on its way out: a `Condition` takes its lock again, and a signal that ends
-        # that makes `with` release what another thread holds. And a queue is told twice without harm.
-        turn = object()
-        told: SimpleQueue[None] = SimpleQueue()
-        try:
-            while True:
-                with self._lock:
-                    if self._closed:
-                        raise StreamClosedError(CLOSED)
-                    status = self._there()
-                    if status is not None:
-                        return status
-                    if self._turn is None:
-                        self._turn = turn
-                        break
-                    left = one_wait_ns(left_ns(deadline))
-                    if left == 0:
-                        return int(lib.BARTER_TIMEOUT)
-                    self._waiting.add(told)
-                with suppress(Empty):
-                    told.get(timeout=None if left == FOREVER else left / 1e9)
-            return self._receive(deadline, max_events)
-        finally:
-            if self._turn is turn:
-                self._turn = None
-                self._pass_the_turn(by)
-            self._waiting.discard(told)
-
-    async def _fetch_async(self, deadline: int | None, max_events: int) -> int:
-        from barter_cffi import aio
-
-        awaited = self._awaited
-        if awaited is None:
-            awaited = aio.Readiness()
-            self._listen(awaited)
-            self._awaited = awaited
-        return await awaited.wait(lambda by: self._fetch(NOW, max_events, by), self._ready_fd, deadline)
-
-    def _listen(self, listener: Listener) -> None:
-        with self._lock:
-            self._listeners = (*[one for one in self._listeners if one() is not None], weakref.ref(listener))
-
-    def _pass_the_turn(self, by: object) -> None:
-        try:
-            self._tell(by)
-        except BaseException:  # of a signal: whatever of it was done, it is done now
-            self._tell(by)
-            raise
-
-    def _tell(self, by: object) -> None:
-        """Wakes who waits for the turn, and, where there is something or the end, who listens."""
-        with self._lock:
-            for told in [*self._waiting]:
-                told.put(None)
-            self._waiting.clear()
-            worth_looking = self._there() is not None
-        if worth_looking:
-            self._wake_listeners(by)
-
-    def _wake_listeners(self, by: object) -> None:
-        for reference in self._listeners:
-            listener = reference()
-            if listener is not None:
-                listener.wake(by)
-
-    def _check(self, max_events: int) -> None:
+    def _checked(self, max_events: int, timeout: float | None) -> int | None:
+        """The deadline of a call that takes a batch, whose arguments are in order."""
+        deadline = None if timeout is None else deadline_after(timeout)
         if isinstance(max_events, bool) or not isinstance(max_events, int):
             raise TypeError(f"max_events must be an int, not {max_events!r}")
         if not 1 <= max_events < 1 << 31:
             raise ValueError(f"max_events must be from 1 to 2147483647, not {max_events}")
         self._check_process()
-
-    def _check_process(self) -> None:
-        # Before any lock: a thread that is not in this process may hold it.
-        if self._process != os.getpid():
-            raise ForkedError(FORKED)
+        return deadline
 
 
 class Batches(Generic[EventT]):

@@ -182,7 +182,11 @@ class MarketStream(Source[EventT]):
             items = [*self._unread]
             rest, _, chunks = self._first_rows(items, len(items)) if items else (None, NOTHING, self._chunks)
             self._unread, self._chunks = NOTHING, [batch, *([rest] if rest else []), *chunks]
-        self._pass_the_turn(None)
+        try:
+            self._tell(None)
+        except BaseException:  # of a signal: whatever of it was done, it is done now
+            self._tell(None)
+            raise
 
     def _ready_fd(self) -> int:
         return ready_fd(lib.barter_stream_ready_fd, self._handle)

@@ -5,9 +5,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import math
-import os
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -399,17 +397,8 @@ class Storm:
     """Raises `Interrupted` every 200 microseconds in the main thread, if that is inside of a call that reads.
 
     Not inside of what the garbage collector runs there: Python prints and drops what is raised in it. And not again
-    before the last one was caught: people do not press Ctrl-C twice within microseconds. Another process sends the
-    signals: a thread of this one would wait for the GIL, and the alarm is pytest's, which ends a test that hangs.
+    before the last one was caught: people do not press Ctrl-C twice within microseconds.
     """
-
-    _SENDER = """
-import os, signal, sys, time
-tested = int(sys.argv[1])
-while os.getppid() == tested:
-    time.sleep(0.0002)
-    os.kill(tested, signal.SIGUSR1)
-"""
 
     def __init__(self) -> None:
         self.raised = self.caught = 0
@@ -417,14 +406,13 @@ while os.getppid() == tested:
         self._package = str(Path(barter_cffi.__file__).parent)
 
     def __enter__(self) -> Storm:
-        self._before = signal.signal(signal.SIGUSR1, self._interrupt)
-        self._sender = subprocess.Popen([sys.executable, "-I", "-S", "-c", self._SENDER, str(os.getpid())])
+        self._before = signal.signal(signal.SIGALRM, self._interrupt)
+        signal.setitimer(signal.ITIMER_REAL, 0.0002, 0.0002)
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._sender.kill()
-        self._sender.wait()
-        signal.signal(signal.SIGUSR1, self._before)
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, self._before)
 
     def _interrupt(self, _: int, frame: FrameType | None) -> None:
         if self.raised > self.caught or frame is None or not frame.f_code.co_filename.startswith(self._package):
@@ -436,7 +424,7 @@ while os.getppid() == tested:
             frame = frame.f_back
 
 
-@pytest.mark.timeout(3 * BOUND_S)
+@pytest.mark.timeout(3 * BOUND_S, method="thread")  # the alarm is the storm's
 @pytest.mark.parametrize("merged", [False, True], ids=["", "merged"])
 @pytest.mark.parametrize("take", [next, *RAISING, lambda stream: stream.recv_batch(7, BOUND_S)])
 def test_signals_at_any_moment_lose_and_repeat_nothing(
@@ -482,6 +470,69 @@ def test_signals_at_any_moment_lose_and_repeat_nothing(
     assert [str(item) for item in items if isinstance(item, DataError)] == [
         f"SocketError: {number}" for number in range(400, len(sent) + 1, 400)
     ]
+
+
+class Interrupting:
+    """Raises `Interrupted` in this thread as the package's next function begins but so many, once it has received: the
+    signals of an interpreter come where functions begin.
+    """
+
+    def __init__(self, but: int) -> None:
+        self.left = but
+        self.has_received = self.has_raised = False
+        self._package = str(Path(barter_cffi.__file__).parent)
+
+    def __enter__(self) -> Interrupting:
+        sys.settrace(self._called)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        sys.settrace(None)
+
+    def _called(self, frame: FrameType, event: str, _: object) -> Any:
+        if frame.f_code is MarketStream._receive.__code__:
+            return self._receives
+        if self.has_received and not self.has_raised and frame.f_code.co_filename.startswith(self._package):
+            self.left -= 1
+            if self.left < 0:
+                self.has_raised = True
+                raise Interrupted
+        return None
+
+    def _receives(self, frame: FrameType, event: str, _: object) -> Any:
+        self.has_received |= event == "return"
+        return self._receives
+
+
+def test_a_signal_while_the_turn_is_given_up_leaves_nobody_waiting(opened: tuple[Stream, Injector]) -> None:
+    stream, injector = opened
+    sent = trade(btc(injector))
+
+    def wait_behind() -> Any:
+        eventually(lambda: waits_for_data(stream))
+        return stream.recv(BOUND_S)
+
+    def push() -> None:
+        eventually(lambda: bool(stream._waiting))
+        injector.push(sent)
+
+    steps = 0
+    while True:
+        other, pushed = InThread(wait_behind), InThread(push)
+        interrupting = Interrupting(steps)
+        try:
+            with interrupting:
+                assert stream.recv(BOUND_S) == sent
+        except Interrupted:
+            assert other.result() == sent, "it is told of what was left over"
+            steps += 1
+            continue
+        finally:
+            pushed.result()
+        injector.push(sent)
+        assert other.result() == sent
+        break
+    assert steps >= 4, "it was interrupted in several places"
 
 
 @pytest.mark.parametrize("errors", ["raise", "yield"])
