@@ -510,7 +510,7 @@ def test_a_signal_while_the_turn_is_given_up_leaves_nobody_waiting(opened: tuple
 
     def wait_behind() -> Any:
         eventually(lambda: waits_for_data(stream))
-        return stream.recv(BOUND_S)
+        return stream.recv()  # with a time-out it would look once more at its end, told or not
 
     def push() -> None:
         eventually(lambda: bool(stream._waiting))
