@@ -206,7 +206,9 @@ class DynamicStreams:
             timeout: seconds for all of it, from 0 to 1e9; None leaves it to the time-outs of the options.
 
         Raises:
-            SubscriptionError, ConnectError, InitTimeoutError: as of `init_dynamic_streams`; nothing of it is left then.
+            SubscriptionError, ConnectError, InitTimeoutError: as of `init_dynamic_streams`; no connection or stream of
+                it is left then. What was refused at once changes nothing; once connections opened their instruments
+                keep their indices, for events of them may have been read.
             ArgumentError: the streams are in memory.
             StreamClosedError: the set was closed.
         """

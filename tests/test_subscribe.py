@@ -35,6 +35,7 @@ from barter_cffi import (
     InitTimeoutError,
     MarketEvent,
     MarketStream,
+    QueueOptions,
     Reconnecting,
     StreamClosedError,
     SubKind,
@@ -224,6 +225,29 @@ def test_bad_batches_change_nothing(exchange: LocalExchange) -> None:
             streams.subscribe([ETH], timeout=-1)
     with pytest.raises(StreamClosedError):
         streams.subscribe([ETH])
+
+
+def test_what_is_refused_at_once_registers_no_instrument(exchange: LocalExchange) -> None:
+    conflate = replace(options(exchange), queue=QueueOptions(policy="conflate"))
+    with init_dynamic_streams([[L1]], conflate) as streams:
+        with pytest.raises(ArgumentError, match="conflate is for l1 and l2"):
+            streams.subscribe([[replace(ETH, kind=SubKind.ORDER_BOOKS_L1)], [OKX]])
+        assert [instrument.name_exchange for instrument in streams.instruments] == ["XBT/USD"]
+    gone(exchange, "kraken", 0)
+
+
+def test_instruments_of_an_addition_that_fails_to_open_keep_their_indices(exchange: LocalExchange) -> None:
+    with init_dynamic_streams([[KRAKEN]], options(exchange)) as streams:
+        exchange.set_fault("okx", Fault.REFUSE_SUBSCRIPTION)
+        with pytest.raises(SubscriptionError):
+            streams.subscribe([[OKX]], timeout=BOUND_S)
+        known = streams.instruments
+        assert [instrument.name_exchange for instrument in known] == ["XBT/USD", "BTC-USDT"]
+        exchange.clear_faults("okx")
+        streams.subscribe([[ETH], [OKX]], timeout=BOUND_S)
+        assert streams.instruments[:2] == known
+        assert [instrument.name_exchange for instrument in streams.instruments[2:]] == ["ETH/USD"]
+    gone(exchange, "kraken", 0)
 
 
 ETH_JSON = {"exchange": "kraken", "base": "eth", "quote": "usd", "instrument_kind": "spot", "kind": "trades"}

@@ -153,31 +153,23 @@ struct RawSubscription {
 pub fn parse_request(json: &str, instruments: &Instruments) -> Result<Request> {
     let raw: RawRequest = from_json(json)?;
     let options = raw.options.checked()?;
-    let connections = plans(checked(raw.batches)?, instruments, |_, _| false);
+    let connections = connections(checked(raw.batches)?, instruments, options.snapshot_depth);
     Ok(Request {
         options,
         connections,
     })
 }
 
-/// Parses and checks batches alone, `{"batches": …}`, and registers their instruments where all of them are in order.
-/// What is subscribed already takes no connection.
-pub fn parse_batches(
-    json: &str,
-    instruments: &Instruments,
-    is_subscribed: impl Fn(SubKind, InstrumentIndex) -> bool,
-) -> Result<Vec<ConnectionPlan>> {
+/// What is asked for, by batch.
+pub type Batches = Vec<Vec<(SubKind, Instrument)>>;
+
+/// Parses and checks batches alone, `{"batches": …}`, and registers nothing.
+pub fn parse_batches(json: &str) -> Result<Batches> {
     let raw: RawBatches = from_json(json)?;
-    Ok(plans(checked(raw.batches)?, instruments, is_subscribed))
+    checked(raw.batches)
 }
 
-/// Parses and checks batches, and registers nothing.
-pub fn parse_subscriptions(json: &str) -> Result<Vec<(SubKind, Instrument)>> {
-    let raw: RawBatches = from_json(json)?;
-    Ok(checked(raw.batches)?.into_iter().flatten().collect())
-}
-
-fn checked(batches: Vec<Vec<RawSubscription>>) -> Result<Vec<Vec<(SubKind, Instrument)>>> {
+fn checked(batches: Vec<Vec<RawSubscription>>) -> Result<Batches> {
     if batches.iter().all(Vec::is_empty) {
         return Err(Error::new(
             Status::NoSubscriptions,
@@ -196,10 +188,11 @@ fn checked(batches: Vec<Vec<RawSubscription>>) -> Result<Vec<Vec<(SubKind, Instr
     batches.into_iter().enumerate().map(batch).collect()
 }
 
-fn plans(
-    batches: Vec<Vec<(SubKind, Instrument)>>,
+/// The connections that batches take; registers their instruments in the order of their first appearance.
+pub fn connections(
+    batches: Batches,
     instruments: &Instruments,
-    is_subscribed: impl Fn(SubKind, InstrumentIndex) -> bool,
+    snapshot_depth: Option<u32>,
 ) -> Vec<ConnectionPlan> {
     let mut seen = HashSet::new();
     let mut connections: Vec<ConnectionPlan> = Vec::new();
@@ -208,7 +201,7 @@ fn plans(
         for (kind, instrument) in batch {
             let exchange = instrument.exchange;
             let instrument = instruments.market_data(instrument);
-            if is_subscribed(kind, instrument.key) || !seen.insert((kind, instrument.key)) {
+            if !seen.insert((kind, instrument.key)) {
                 continue;
             }
             let plan = connections[first_of_batch..]
@@ -226,7 +219,7 @@ fn plans(
     }
     connections
         .into_iter()
-        .flat_map(limits::connections)
+        .flat_map(|plan| limits::connections(plan, snapshot_depth))
         .collect()
 }
 

@@ -112,7 +112,8 @@ fn wait(streams: &Streams, timeout_ns: i64) -> Result<Status> {
 ///
 /// Ownership: nothing changes hands.
 /// Errors: those of `barter_streams_start` and `barter_streams_wait`, `BARTER_TIMEOUT` when the time was up: then, and
-/// after a failure, nothing of it is left. `BARTER_INVALID_ARGUMENT` for streams in memory, `BARTER_NOT_READY` while
+/// after a failure, no connection or stream of it is left; instruments that were not refused at once stay registered.
+/// `BARTER_INVALID_ARGUMENT` for streams in memory, `BARTER_NOT_READY` while
 /// the set itself is opening. Threads: any; one addition at a time, others wait for it.
 ///
 /// # Safety

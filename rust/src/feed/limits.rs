@@ -39,8 +39,8 @@ pub struct Limits {
     /// Subscriptions of one connection.
     pub of_connection: Option<usize>,
     /// Order books of one connection, where each begins with a request over HTTP. It is ours: what comes until the
-    /// last request has had its turn is kept, so a connection has no more than can be asked for in one minute, which
-    /// begins before it opens. Of Binance spot's heaviest snapshots, those of 5,000 levels, a minute has 21.
+    /// last request has had its turn is kept. Where of a depth a minute has fewer, a connection has no more than those:
+    /// of Binance spot's heaviest snapshots, of 5,000 levels, 21.
     pub books_of_connection: Option<usize>,
     /// Bytes of the arguments of one connection.
     pub argument_bytes: Option<ArgumentBytes>,

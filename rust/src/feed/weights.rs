@@ -69,6 +69,17 @@ impl DepthWeights {
     fn budget(&self) -> usize {
         self.allowed.count - self.allowed.count / 10
     }
+
+    /// Requests of this weight that one period has.
+    fn in_a_row(&self, weight: usize) -> usize {
+        self.budget() / weight.max(1)
+    }
+}
+
+/// Books of so many levels that one period has; `None` where no weight is known.
+pub(crate) fn books_of_a_period(exchange: ExchangeId, levels: u32) -> Option<usize> {
+    let row = DepthWeights::of(exchange)?;
+    Some(row.in_a_row(row.weight(levels)))
 }
 
 /// Turns whose weight in any period stays within the budget: when each is, in their order, and what it weighs.
@@ -90,7 +101,7 @@ impl Spent {
         while given.front().is_some_and(|(at, _)| *at + period <= now) {
             given.pop_front();
         }
-        let in_a_row = row.budget() / weight.max(1);
+        let in_a_row = row.in_a_row(weight);
         let mut turn = given.back().map_or(now, |(last, _)| now.max(*last));
         let next = |place: usize| {
             if place.is_multiple_of(in_a_row) {

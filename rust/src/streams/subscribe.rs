@@ -1,16 +1,18 @@
 //! Subscribing on a running set. What is added opens as a set of its own, the addition, with connections that lead into
-//! the streams there are; when it is open the set takes over its new streams, and when it fails nothing of it is left.
+//! the streams there are; when it is open the set takes over its new streams, and when it fails no connection or stream
+//! of it is left. What is refused at once registers no instrument. Once connections open their instruments stay
+//! registered, for what was read meanwhile has their indices.
 
 use super::{
     State, Streams, closed,
     feeds::{Feed, Opener, SourceKey},
 };
 use crate::{
-    options::StreamOptions,
+    instrument::Instrument,
     platform::ReadySignal,
     queue::Queue,
     status::{Error, Result, Status},
-    subscription::{ConnectionPlan, parse_batches},
+    subscription::{ConnectionPlan, SubKind, connections, parse_batches},
 };
 use std::{
     mem,
@@ -54,15 +56,23 @@ impl Streams {
             return Err(in_memory());
         };
         state.feeds.values_mut().for_each(Feed::forget_ended);
-        let feeds = &state.feeds;
-        let plans = parse_batches(json, &self.instruments, |kind, instrument| {
-            let mut feeds = feeds.iter().filter(|((of, _), _)| *of == kind);
-            feeds.any(|(_, feed)| feed.carries(instrument))
-        })?;
-        options.queues.check(plans.iter().map(|plan| plan.kind))?;
-        let keys = plans.iter().map(|plan| (plan.kind, plan.exchange));
-        state.refuse_overflowed(keys)?;
-        let addition = self.add(&mut state, options, plans)?;
+        let mut batches = parse_batches(json)?;
+        let is_subscribed = |(kind, instrument): &(SubKind, Instrument)| {
+            let feed = state.feeds.get(&(*kind, instrument.exchange));
+            let index = self.instruments.find(instrument);
+            feed.zip(index)
+                .is_some_and(|(feed, index)| feed.carries(index))
+        };
+        for batch in &mut batches {
+            batch.retain(|subscription| !is_subscribed(subscription));
+        }
+        let added = || batches.iter().flatten();
+        options.queues.check(added().map(|(kind, _)| *kind))?;
+        state.refuse_overflowed(added().map(|(kind, added)| (*kind, added.exchange)))?;
+        let opener = Opener::new(options)?;
+        // Nothing is refused any more.
+        let plans = connections(batches, &self.instruments, opener.options.snapshot_depth);
+        let addition = self.add(&mut state, opener, plans);
         state.changing = true;
         state.tell_turn();
         state.addition = Arc::downgrade(&addition);
@@ -84,10 +94,9 @@ impl Streams {
     fn add(
         self: &Arc<Self>,
         state: &mut State,
-        options: Arc<StreamOptions>,
+        mut opener: Opener,
         plans: Vec<ConnectionPlan>,
-    ) -> Result<Arc<Self>> {
-        let mut opener = Opener::new(options)?;
+    ) -> Arc<Self> {
         let mut into_old = Vec::new();
         let mut into_new = Vec::new();
         for plan in plans {
@@ -110,7 +119,7 @@ impl Streams {
             into_old,
         };
         let instruments = self.instruments.clone();
-        Ok(Self::opening(instruments, opener, into_new, Some(addition)))
+        Self::opening(instruments, opener, into_new, Some(addition))
     }
 
     /// The set that this one is added to.

@@ -5,7 +5,7 @@ use super::{Streams, feeds::Carried, subscribe::in_memory};
 use crate::{
     instrument::Instrument,
     status::{Error, Result, Status},
-    subscription::{SubKind, parse_subscriptions},
+    subscription::{SubKind, parse_batches},
 };
 use barter_instrument::instrument::InstrumentIndex;
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,7 +20,7 @@ impl Streams {
             return Err(in_memory());
         }
         let mut leaving: BTreeMap<_, BTreeSet<InstrumentIndex>> = BTreeMap::new();
-        for (kind, instrument) in parse_subscriptions(json)? {
+        for (kind, instrument) in parse_batches(json)?.into_iter().flatten() {
             let key = (kind, instrument.exchange);
             let index = self.instruments.find(&instrument);
             let feed = state.feeds.get_mut(&key);

@@ -2,21 +2,28 @@
 
 use super::{Limits, of};
 use crate::{
-    feed::venue::{Market, market_name},
+    feed::{
+        exchange,
+        venue::{Market, market_name},
+        weights::books_of_a_period,
+    },
     subscription::{ConnectionPlan, SubKind},
 };
 
-/// The connections that a plan takes: itself where it fits in one, else as few as it fits in, in its order.
-pub fn connections(plan: ConnectionPlan) -> Vec<ConnectionPlan> {
+/// The connections that a plan takes: itself where it fits in one, else as few as it fits in, in its order. Where books
+/// begin with snapshots, these are of so many levels, the exchange's largest sensible where `None`.
+pub fn connections(plan: ConnectionPlan, snapshot_depth: Option<u32>) -> Vec<ConnectionPlan> {
     let ConnectionPlan {
         exchange,
         kind,
         instruments,
     } = plan;
     let mut parts: Vec<Vec<Market>> = Vec::new();
+    let limits = of(exchange);
+    let most = most(limits, kind, snapshot_depth);
     let mut room = Room::default();
     for instrument in instruments {
-        let starts = !room.takes(of(exchange), kind, market_name(&instrument).len());
+        let starts = !room.takes(limits, most, market_name(&instrument).len());
         match parts.last_mut() {
             Some(part) if !starts => part.push(instrument),
             _ => parts.push(vec![instrument]),
@@ -30,6 +37,23 @@ pub fn connections(plan: ConnectionPlan) -> Vec<ConnectionPlan> {
     parts.into_iter().map(connection).collect()
 }
 
+/// How many subscriptions one connection has at most.
+fn most(limits: &Limits, kind: SubKind, snapshot_depth: Option<u32>) -> Option<usize> {
+    let snapshot = exchange::pair(limits.exchange, kind).and_then(|pair| pair.snapshot);
+    let Some(source) = snapshot else {
+        return limits.of_connection;
+    };
+    let of_a_period = books_of_a_period(limits.exchange, (source.limit)(snapshot_depth));
+    [
+        limits.of_connection,
+        limits.books_of_connection,
+        of_a_period,
+    ]
+    .into_iter()
+    .flatten()
+    .min()
+}
+
 /// What one connection holds already.
 #[derive(Default)]
 struct Room {
@@ -39,13 +63,10 @@ struct Room {
 
 impl Room {
     /// Whether one more subscription fits; where it does not, it is the first of the next connection.
-    fn takes(&mut self, limits: &Limits, kind: SubKind, name_bytes: usize) -> bool {
+    fn takes(&mut self, limits: &Limits, most: Option<usize>, name_bytes: usize) -> bool {
         let beside_name = limits.argument_bytes.map_or(0, |bytes| bytes.beside_name);
         let argument = name_bytes + beside_name;
-        let books = limits.books_of_connection.filter(|_| kind == SubKind::L2);
-        let full = books
-            .or(limits.of_connection)
-            .is_some_and(|most| self.subscriptions == most);
+        let full = most.is_some_and(|most| self.subscriptions == most);
         let too_long = limits
             .argument_bytes
             .is_some_and(|bytes| self.bytes + argument > bytes.most);
@@ -65,16 +86,21 @@ mod tests {
     use barter_instrument::exchange::ExchangeId;
 
     fn sizes(exchange: ExchangeId, instruments: Vec<Market>) -> Vec<usize> {
-        sizes_of(SubKind::Trades, exchange, instruments)
+        sizes_of(SubKind::Trades, None, exchange, instruments)
     }
 
-    fn sizes_of(kind: SubKind, exchange: ExchangeId, instruments: Vec<Market>) -> Vec<usize> {
+    fn sizes_of(
+        kind: SubKind,
+        depth: Option<u32>,
+        exchange: ExchangeId,
+        instruments: Vec<Market>,
+    ) -> Vec<usize> {
         let plan = ConnectionPlan {
             exchange,
             kind,
             instruments: instruments.clone(),
         };
-        let parts = connections(plan);
+        let parts = connections(plan, depth);
         let joined: Vec<_> = parts.iter().flat_map(|part| &part.instruments).collect();
         assert!(joined.into_iter().eq(&instruments), "each once, in order");
         assert!(parts.iter().all(|part| part.exchange == exchange));
@@ -99,11 +125,29 @@ mod tests {
 
     #[test]
     fn books_that_are_asked_for_over_http_are_spread_further() {
-        let spread = |exchange, count| sizes_of(SubKind::L2, exchange, markets(count, 7));
+        let spread = |exchange, count| sizes_of(SubKind::L2, None, exchange, markets(count, 7));
         assert_eq!(spread(ExchangeId::BinanceSpot, 100), [100]);
         assert_eq!(spread(ExchangeId::BinanceFuturesUsd, 201), [100, 100, 1]);
         assert_eq!(spread(ExchangeId::BinanceSpot, 1_025).len(), 11);
         assert_eq!(spread(ExchangeId::BybitSpot, 201), [201]);
+    }
+
+    #[test]
+    fn a_connection_has_no_more_books_of_the_depth_asked_for_than_a_minute() {
+        let spread = |exchange, depth| sizes_of(SubKind::L2, Some(depth), exchange, markets(43, 7));
+        assert_eq!(spread(ExchangeId::BinanceSpot, 1_000), [43]);
+        assert_eq!(spread(ExchangeId::BinanceSpot, 1_001), [21, 21, 1]);
+        assert_eq!(spread(ExchangeId::BinanceSpot, 5_000), [21, 21, 1]);
+        // It has no more than 1,000 levels.
+        assert_eq!(spread(ExchangeId::BinanceFuturesUsd, 5_000), [43]);
+        assert_eq!(spread(ExchangeId::BybitSpot, 5_000), [43]);
+        let trades = sizes_of(
+            SubKind::Trades,
+            Some(5_000),
+            ExchangeId::BinanceSpot,
+            markets(43, 7),
+        );
+        assert_eq!(trades, [43]);
     }
 
     #[test]
