@@ -13,6 +13,7 @@ use chrono::{DateTime, Utc};
 use std::{
     collections::VecDeque,
     marker::PhantomData,
+    ops::ControlFlow,
     task::{Context, Poll},
 };
 use tokio_tungstenite::tungstenite::Utf8Bytes;
@@ -29,8 +30,10 @@ pub(crate) enum Kept {
     Reply(Reply),
 }
 
-/// What the reader is to read, or an error in its place, and when it came.
-pub(crate) type Read<I> = (Result<I, SocketError>, DateTime<Utc>);
+/// Takes what the reader is to read, or an error in its place, and when it came.
+pub(crate) trait Take<I>: FnMut(Result<I, SocketError>, DateTime<Utc>) {}
+
+impl<I, F: FnMut(Result<I, SocketError>, DateTime<Utc>)> Take<I> for F {}
 
 /// The frames of one connection as the reader's input.
 pub(crate) struct Frames<Ex, I> {
@@ -64,107 +67,89 @@ impl<Ex: Venue, I: Input> Frames<Ex, I> {
         self.incoming.paused();
     }
 
-    fn read(&mut self, text: &str) -> Option<Result<I, SocketError>> {
+    /// Reads what comes next, which may be nothing for the reader; a break when the connection has ended.
+    pub(crate) fn poll_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        take: impl Take<I>,
+    ) -> Poll<ControlFlow<()>> {
+        if let Some(kept) = self.kept.pop_front() {
+            match kept {
+                Kept::Frame(text, at) => self.read(&text, at, take),
+                Kept::Reply(reply) => self.read_reply(reply, take),
+            }
+        } else if self.frames_before_replies == 0
+            && let Poll::Ready(Some(reply)) = self.replies.poll_recv(cx)
+        {
+            self.read_reply(reply, take);
+        } else if let Poll::Ready(arrived) = self.incoming.poll_next(cx) {
+            let left = self.frames_before_replies.checked_sub(1);
+            self.frames_before_replies = left.unwrap_or(FRAMES_BEFORE_REPLIES);
+            match arrived {
+                Ok(Arrived { frame, at }) => self.read_message(&frame, at, take),
+                Err(reason) => self.ended = Some(reason),
+            }
+        } else if std::mem::take(&mut self.frames_before_replies) == 0 {
+            return Poll::Pending;
+        }
+        Poll::Ready(match self.ended {
+            None => ControlFlow::Continue(()),
+            Some(_) => ControlFlow::Break(()),
+        })
+    }
+
+    fn read_message(&mut self, message: &WsMessage, at: DateTime<Utc>, mut take: impl Take<I>) {
+        match message {
+            WsMessage::Text(text) => self.read(text, at, take),
+            WsMessage::Binary(bytes) => match str::from_utf8(bytes) {
+                Ok(text) => self.read(text, at, take),
+                Err(error) => {
+                    let error = SocketError::DeserialiseBinary {
+                        error: serde::de::Error::custom(error),
+                        payload: bytes.to_vec(),
+                    };
+                    take(Err(error), at);
+                }
+            },
+            WsMessage::Ping(_) | WsMessage::Pong(_) | WsMessage::Close(_) | WsMessage::Frame(_) => {
+            }
+        }
+    }
+
+    fn read(&mut self, text: &str, at: DateTime<Utc>, mut take: impl Take<I>) {
         let error = if Ex::may_be_data(text) {
             match I::frame(text) {
-                Ok(input) => return Some(Ok(input)),
+                Ok(input) => return take(Ok(input), at),
                 Err(error) => error,
             }
         } else {
             serde::de::Error::custom("a frame of this shape is not known")
         };
         match Ex::meaning(text) {
-            Meaning::Control | Meaning::Accepted(_) => {
-                self.incoming.meter().control_frame();
-                None
-            }
+            Meaning::Control | Meaning::Accepted(_) => self.incoming.meter().control_frame(),
             Meaning::Refused { market, reason } => {
                 let market = market
                     .map(|market| format!("{market}: "))
                     .unwrap_or_default();
-                Some(Err(SocketError::Subscribe(format!("{market}{reason}"))))
+                let refused = SocketError::Subscribe(format!("{market}{reason}"));
+                take(Err(refused), at);
             }
-            Meaning::Ending(reason) => {
-                self.ended = Some(reason);
-                None
-            }
-            Meaning::Data => Some(Err(SocketError::Deserialise {
-                error,
-                payload: text.to_owned(),
-            })),
-        }
-    }
-
-    fn read_message(&mut self, message: &WsMessage) -> Option<Result<I, SocketError>> {
-        match message {
-            WsMessage::Text(text) => self.read(text),
-            WsMessage::Binary(bytes) => match str::from_utf8(bytes) {
-                Ok(text) => self.read(text),
-                Err(error) => Some(Err(SocketError::DeserialiseBinary {
-                    error: serde::de::Error::custom(error),
-                    payload: bytes.to_vec(),
-                })),
-            },
-            WsMessage::Ping(_) | WsMessage::Pong(_) | WsMessage::Close(_) | WsMessage::Frame(_) => {
-                None
+            Meaning::Ending(reason) => self.ended = Some(reason),
+            Meaning::Data => {
+                let payload = text.to_owned();
+                take(Err(SocketError::Deserialise { error, payload }), at);
             }
         }
     }
 
-    fn read_arrived(&mut self, arrived: Result<Arrived, String>) -> Option<Read<I>> {
-        match arrived {
-            Ok(Arrived { frame, at }) => self.read_message(&frame).map(|read| (read, at)),
-            Err(reason) => {
-                self.ended = Some(reason);
-                None
-            }
-        }
-    }
-
-    fn read_kept(&mut self, kept: Kept) -> Option<Read<I>> {
-        match kept {
-            Kept::Frame(text, at) => self.read(&text).map(|read| (read, at)),
-            Kept::Reply(reply) => self.read_reply(reply),
-        }
-    }
-
-    fn read_reply(&mut self, reply: Reply) -> Option<Read<I>> {
+    fn read_reply(&mut self, reply: Reply, mut take: impl Take<I>) {
         match reply {
-            Reply::GivenUp(error) => {
-                self.ended = Some(error.to_string());
-                None
-            }
-            reply => I::reply(reply).map(|input| (Ok(input), Utc::now())),
-        }
-    }
-
-    /// What comes next; `None` when the connection has ended.
-    pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Read<I>>> {
-        while self.ended.is_none() {
-            let read = if let Some(kept) = self.kept.pop_front() {
-                self.read_kept(kept)
-            } else if self.frames_before_replies == 0
-                && let Poll::Ready(Some(reply)) = self.replies.poll_recv(cx)
-            {
-                self.read_reply(reply)
-            } else {
-                match self.incoming.poll_next(cx) {
-                    Poll::Ready(arrived) => {
-                        let left = self.frames_before_replies.checked_sub(1);
-                        self.frames_before_replies = left.unwrap_or(FRAMES_BEFORE_REPLIES);
-                        self.read_arrived(arrived)
-                    }
-                    Poll::Pending if self.frames_before_replies == 0 => return Poll::Pending,
-                    Poll::Pending => {
-                        self.frames_before_replies = 0;
-                        None
-                    }
+            Reply::GivenUp(error) => self.ended = Some(error.to_string()),
+            reply => {
+                if let Some(input) = I::reply(reply) {
+                    take(Ok(input), Utc::now());
                 }
-            };
-            if read.is_some() {
-                return Poll::Ready(read);
             }
         }
-        Poll::Ready(None)
     }
 }

@@ -21,6 +21,7 @@ pub mod exchange;
 mod frames;
 mod handshake;
 mod http;
+mod json;
 pub mod limits;
 mod listing;
 mod liveness;

@@ -32,7 +32,7 @@ use std::{
     ops::ControlFlow,
     pin::pin,
     sync::Arc,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
 };
 use tokio::task::JoinSet;
 
@@ -274,14 +274,11 @@ where
         cx: &mut Context<'_>,
         items: &mut Vec<Item<K::Event>>,
     ) -> Poll<ControlFlow<()>> {
-        let Some((input, time_received)) = ready!(self.frames.poll_next(cx)) else {
-            return Poll::Ready(ControlFlow::Break(()));
-        };
-        match input {
-            Ok(input) => self.reader.read(input, time_received, items),
+        let reader = &mut self.reader;
+        self.frames.poll_read(cx, |input, at| match input {
+            Ok(input) => reader.read(input, at, items),
             Err(error) => items.push(Err(error.into())),
-        }
-        Poll::Ready(ControlFlow::Continue(()))
+        })
     }
 
     fn ended(&self) -> String {

@@ -2,6 +2,7 @@
 //! frame; order books, which have a state, have readers of their own.
 
 use super::{
+    json,
     resync::{Reply, Requests},
     seen::{Seen, Told},
     venue::{Kind, Topic, Topics, Venue},
@@ -29,7 +30,7 @@ pub(crate) trait Input: Sized + Send + 'static {
 
 impl<I: DeserializeOwned + Send + 'static> Input for I {
     fn frame(text: &str) -> serde_json::Result<Self> {
-        serde_json::from_str(text)
+        json::from_str(text)
     }
 }
 

@@ -29,7 +29,7 @@ use std::{
 use tokio::time::{Instant, sleep_until};
 
 /// Items that are read in one go.
-const READ_MAX: usize = 512;
+const READ_MAX: usize = 1_024;
 
 /// An open connection.
 pub(crate) trait Link<E> {

@@ -4,6 +4,7 @@
 
 use super::{
     error::FeedError,
+    json,
     reader::Input,
     snapshot::Snapshot,
     socket::Outgoing,
@@ -67,7 +68,7 @@ pub(crate) enum BookInput<F> {
 
 impl<F: DeserializeOwned + Send + 'static> Input for BookInput<F> {
     fn frame(text: &str) -> serde_json::Result<Self> {
-        serde_json::from_str(text).map(Self::Frame)
+        json::from_str(text).map(Self::Frame)
     }
 
     fn reply(reply: Reply) -> Option<Self> {
