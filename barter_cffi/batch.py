@@ -204,11 +204,12 @@ class Batch(Sequence[EventT | Notice | DataError], Generic[EventT]):
         self._open()
         chunk = self._chunks.get(place)
         if chunk is None:
-            chunk = self._chunks[place] = self._decode(place, min(place + CHUNK, len(self)))
+            chunk = self._chunks[place] = self._decode(place, self._kinds()[place : place + CHUNK])
         return chunk
 
-    def _decode(self, start: int, stop: int) -> list[EventT | Notice | DataError]:
-        items = decode(self._open(), self._start + start, self._start + stop, self._instruments)
+    def _decode(self, start: int, kinds: bytes) -> list[EventT | Notice | DataError]:
+        """The items from `start`, which are of these kinds."""
+        items = decode(self._open(), self._start + start, kinds, self._instruments)
         return cast("list[EventT | Notice | DataError]", items)
 
     def _kinds(self) -> bytes:

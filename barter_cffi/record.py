@@ -49,9 +49,10 @@ _REASONS = constants("BARTER_DROPPED_")
 class Records:
     """The memory of one batch of the library: empty until `receive` has filled it, freed with the object."""
 
-    __slots__ = ("__weakref__", "_batch")
+    __slots__ = ("__weakref__", "_batch", "_bytes")
 
     def __init__(self) -> None:
+        self._bytes: memoryview | None = None
         batch = ffi.new("barter_batch *", {"struct_size": ffi.sizeof("barter_batch")})
         self._batch = ffi.gc(batch, lib.barter_batch_free)
 
@@ -66,7 +67,9 @@ class Records:
 
     def events(self, start: int, stop: int) -> memoryview:
         """The bytes of records `start` to `stop`; this object must outlive them."""
-        return memoryview(ffi.buffer(self._batch.events + start, (stop - start) * EVENT_BYTES))
+        if self._bytes is None:
+            self._bytes = memoryview(ffi.buffer(self._batch.events, len(self) * EVENT_BYTES))
+        return self._bytes[start * EVENT_BYTES : stop * EVENT_BYTES]
 
     def address(self, start: int) -> int:
         """Where record `start` is in memory; this object must outlive what reads it."""
@@ -107,9 +110,11 @@ class Records:
 _new_doubles = ffi.new_allocator(should_clear_after_alloc=False)
 
 
-def decode(records: Records, start: int, stop: int, instruments: Instruments) -> list[Item]:
-    """The items of records `start` to `stop`, run by run of equal kinds; meant for about a thousand at a time."""
-    kinds = records.kinds(start, stop)
+def decode(records: Records, start: int, kinds: bytes, instruments: Instruments) -> list[Item]:
+    """The items of the records from `start`, which are of these kinds, run by run of equal ones; meant for about a
+    thousand at a time.
+    """
+    stop = start + len(kinds)
     items: list[Item] = []
     while kinds:
         rest = kinds.lstrip(kinds[:1])

@@ -55,6 +55,7 @@ class MarketStream(Source[EventT]):
         self._current: Batch[EventT] | None = None
         self._chunks: list[Batch[EventT]] = []
         self._incoming = Records()
+        self._empty: Records | None = None
         self._ended = False
         self._owner = ffi.gc(handle, lib.barter_stream_free)
 
@@ -97,22 +98,25 @@ class MarketStream(Source[EventT]):
         return int(lib.BARTER_CLOSED) if self._ended else None
 
     def _receive(self, deadline: int | None, max_events: int) -> int:
+        if self._empty is None:
+            self._empty = Records()  # now, and not when something is there
         status = wait(partial(self._incoming.receive, self._handle, max_events), deadline)
+        if status == lib.BARTER_OK:
+            with self._lock:
+                self._keep()
+            return status
         if status == lib.BARTER_HANDLE_CLOSED and not self._closed:
             status = lib.BARTER_CLOSED  # at exit the library ends all streams
         if status == lib.BARTER_CLOSED:
             self._ended = True
-        if check(status) == lib.BARTER_OK:
-            with self._lock:
-                self._keep()
-        return status
+        return check(status)
 
     def _keep(self) -> None:
         """Puts what the library has given behind the chunks that wait. The lock is held, and nobody receives."""
         records = self._incoming
         chunk: Batch[EventT] = Batch(records, 0, len(records), self._instruments, self.sub_kind)
-        empty = Records()
-        self._chunks, self._incoming = [*self._chunks, chunk], empty
+        empty = Records() if self._empty is None else self._empty
+        self._chunks, self._incoming, self._empty = [*self._chunks, chunk], empty, None
 
     def _open(self) -> None:
         """Decodes the first waiting chunk up to the first error that is to be raised, or raises that error.
@@ -126,12 +130,15 @@ class MarketStream(Source[EventT]):
                 if length_hint(self._unread) or not self._chunks:
                     return
                 chunk, *waiting = self._chunks
-                length = min(len(chunk), CHUNK)
-                place = chunk._kinds().find(_ERROR, 0, length) if self._raises else -1
-                stop = length if place < 0 else max(place, 1)
-                first, items = chunk._part(0, stop), chunk._decode(0, stop)
-                if stop < len(chunk):
-                    waiting.insert(0, chunk._part(stop, len(chunk)))
+                length = len(chunk)
+                kinds = chunk._kinds()[:CHUNK]
+                place = kinds.find(_ERROR) if self._raises else -1
+                kinds = kinds if place < 0 else kinds[: max(place, 1)]
+                first, stop = chunk, len(kinds)
+                if stop < length:
+                    first = chunk._part(0, stop)
+                    waiting.insert(0, chunk._part(stop, length))
+                items = first._decode(0, kinds)
                 if place == 0:
                     error, items = cast(DataError, items[0]), []
                     failed, self._chunks = first, waiting

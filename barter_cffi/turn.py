@@ -78,6 +78,8 @@ class Turns(ABC):
                     if left == 0:
                         return int(lib.BARTER_TIMEOUT)
                     self._waiting.add(turn.told)
+                    if self._turn is None:  # given up before this one waited, so it may not be told
+                        continue
                 with suppress(Empty):
                     turn.told.get(timeout=None if left == FOREVER else left / 1e9)
             return self._receive(deadline, max_events)
@@ -121,6 +123,8 @@ class Turns(ABC):
 
     def _tell(self, by: object) -> None:
         """Wakes who waits for the turn, and, where there is something or the end, who listens."""
+        if not self._waiting and not self._listeners:
+            return
         with self._lock:
             for told in [*self._waiting]:
                 told.put(None)
