@@ -1,3 +1,4 @@
+mod laws;
 mod policies;
 
 use super::{state::CHUNK_EVENTS_MAX, *};

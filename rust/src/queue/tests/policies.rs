@@ -15,7 +15,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-const POLICIES: [QueuePolicy; 5] = [
+pub(super) const POLICIES: [QueuePolicy; 5] = [
     QueuePolicy::DropOldest,
     QueuePolicy::DropNewest,
     QueuePolicy::Block,
@@ -33,7 +33,7 @@ fn queue_of(policy: QueuePolicy, capacity: usize) -> Queue {
     queue
 }
 
-fn l1(instrument: usize, price: i64) -> MarketEvent<InstrumentIndex, OrderBookL1> {
+pub(super) fn l1(instrument: usize, price: i64) -> MarketEvent<InstrumentIndex, OrderBookL1> {
     MarketEvent {
         time_exchange: DateTime::from_timestamp_nanos(price),
         time_received: DateTime::from_timestamp_nanos(price),
