@@ -10,6 +10,7 @@ mod unsubscribe;
 pub(crate) use feeds::{Channels, SourceKey};
 
 use crate::{
+    feed::{exchange, weights},
     instrument::Instruments,
     metrics::SetMetrics,
     options::{QueuePolicy, Queues, Start, StreamOptions},
@@ -27,7 +28,7 @@ use opening::Opening;
 use parking_lot::{Condvar, Mutex, MutexGuard};
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
-    mem,
+    iter, mem,
     os::fd::OwnedFd,
     sync::{Arc, Weak},
     time::{Duration, Instant},
@@ -191,9 +192,18 @@ impl Streams {
         }
     }
 
-    /// Which connections failed and why, and which are not open yet; empty where all are open.
+    /// Which connections failed and why, which are not open yet, and how long books among them wait for their turn;
+    /// empty where all are open.
     pub fn progress(&self) -> String {
-        self.state.lock().opening.words()
+        let state = self.state.lock();
+        let waits = |(kind, exchange)| {
+            let pair = exchange::pair(exchange, kind)?;
+            let address = pair.snapshot_address(state.options.as_ref()?)?;
+            weights::waits(exchange, &address)
+        };
+        let waits = state.opening.pending().into_iter().filter_map(waits);
+        let words: Vec<_> = iter::once(state.opening.words()).chain(waits).collect();
+        words.join("; ")
     }
 
     /// Takes streams out of the set: those of `kind` (`None`: any) and `exchange` (`None`: any), merged where there

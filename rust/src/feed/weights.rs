@@ -133,6 +133,23 @@ impl Spent {
 /// What this process has spent, by exchange and host.
 static SPENT: LazyLock<Mutex<HashMap<(ExchangeId, String), Spent>>> = LazyLock::new(Mutex::default);
 
+/// That requests for books wait for their turn at this address, until when and why; `None` where none waits.
+pub(crate) fn waits(exchange: ExchangeId, address: &Url) -> Option<String> {
+    let Rate { count, period } = DepthWeights::of(exchange)?.allowed;
+    let place = (exchange, address.authority().to_owned());
+    let (last, weight) = *SPENT.lock().get(&place)?.0.back()?;
+    let left = last.checked_duration_since(Instant::now())?;
+    (!left.is_zero()).then(|| {
+        format!(
+            "{}: requests for order books wait for their turn, the last for another {} s: it weighs {weight} of the {count} \
+             allowed in {} s",
+            exchange.as_str(),
+            left.as_secs_f64().ceil(),
+            period.as_secs(),
+        )
+    })
+}
+
 /// The turns of one connection's requests for books. Those that are reserved and not taken are given back.
 #[derive(Debug)]
 pub(crate) struct Turns {
@@ -321,6 +338,22 @@ mod tests {
         assert_eq!(start.elapsed(), Duration::from_secs(66));
         second.begin().await;
         assert_eq!(start.elapsed(), Duration::from_secs(66));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn requests_that_wait_say_how_long_and_why() {
+        let spot = ExchangeId::BinanceSpot;
+        let waits = || waits(spot, &"https://waits.test".parse().unwrap());
+        assert_eq!(waits(), None);
+        let _turns = turns("waits.test", spot, 5_000, 43);
+        tokio::time::advance(Duration::from_millis(31_500)).await;
+        assert_eq!(
+            waits().unwrap(),
+            "binance_spot: requests for order books wait for their turn, the last for another 102 s: it weighs 250 of the \
+             6000 allowed in 60 s"
+        );
+        tokio::time::advance(Duration::from_millis(101_500)).await;
+        assert_eq!(waits(), None);
     }
 
     #[tokio::test(start_paused = true)]

@@ -198,7 +198,7 @@ pub(super) struct Opener {
     pub(super) options: Arc<StreamOptions>,
     pub(super) runtime: Handle,
     /// What each is for that was opened.
-    pub(super) names: Vec<String>,
+    pub(super) names: Vec<(SourceKey, String)>,
     opened: mpsc::UnboundedSender<Outcome>,
     /// The first outcome of each; they end with the opener and the connections.
     pub(super) outcomes: mpsc::UnboundedReceiver<Outcome>,
@@ -249,6 +249,7 @@ impl Opener {
         if plan.kind == SubKind::L2 {
             queue.subscribed(plan.exchange, instruments.iter().copied(), true);
         }
+        let key = (plan.kind, plan.exchange);
         let (number, name) = (self.names.len(), feed::name_of(&plan));
         let unwanted = Arc::new(Unwanted::default());
         let task = connection(
@@ -260,7 +261,7 @@ impl Opener {
         );
         let task = queue.spawn(&feed.target, task, &self.runtime)?;
         drop(queue);
-        self.names.push(name);
+        self.names.push((key, name));
         feed.carried.push(Carried {
             instruments,
             unwanted,

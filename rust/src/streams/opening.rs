@@ -1,5 +1,6 @@
 //! How the opening of connections goes: which are not open yet, which failed and why, and what that makes of the whole.
 
+use super::SourceKey;
 use crate::{
     feed::FeedError,
     options::Start,
@@ -12,14 +13,14 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(super) struct Opening {
     start: Start,
     /// What each connection is for.
-    names: Vec<String>,
+    names: Vec<(SourceKey, String)>,
     pending: BTreeSet<usize>,
     failures: BTreeMap<usize, FeedError>,
 }
 
 impl Opening {
     /// Nothing is known yet of these connections.
-    pub(super) fn new(start: Start, names: Vec<String>) -> Self {
+    pub(super) fn new(start: Start, names: Vec<(SourceKey, String)>) -> Self {
         Self {
             start,
             pending: (0..names.len()).collect(),
@@ -58,12 +59,18 @@ impl Opening {
         Some(Error::new(status, self.words()))
     }
 
+    /// The kinds and exchanges of the connections that are not open yet.
+    pub(super) fn pending(&self) -> BTreeSet<SourceKey> {
+        let pending = self.pending.iter();
+        pending.map(|number| self.names[*number].0).collect()
+    }
+
     /// Which connections failed and why, and which are not open yet.
     pub(super) fn words(&self) -> String {
         let mut reasons: BTreeMap<String, Vec<&str>> = BTreeMap::new();
         for (number, error) in &self.failures {
             let names = reasons.entry(error.to_string()).or_default();
-            names.push(&self.names[*number]);
+            names.push(&self.names[*number].1);
         }
         let alone = self.failures.len() == 1;
         let mut words: Vec<_> = reasons
@@ -75,7 +82,9 @@ impl Opening {
             .collect();
         if !self.pending.is_empty() {
             let pending = self.pending.iter();
-            let names: Vec<_> = pending.map(|number| self.names[*number].as_str()).collect();
+            let names: Vec<_> = pending
+                .map(|number| self.names[*number].1.as_str())
+                .collect();
             words.push(format!("not open yet: {}", names.join(", ")));
         }
         words.join("; ")
@@ -85,7 +94,13 @@ impl Opening {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{streams::Streams, subscription::SubKind};
     use barter_instrument::exchange::ExchangeId;
+    use serde_json::json;
+    use std::{
+        net::TcpListener,
+        time::{Duration, Instant},
+    };
 
     fn failure(address: &str) -> Result<(), FeedError> {
         Err(FeedError::Connect {
@@ -96,8 +111,17 @@ mod tests {
     }
 
     fn opening(start: Start) -> Opening {
-        let names = ["kraken trades of XBT/USD", "kraken l1 of XBT/USD", "okx"];
-        Opening::new(start, names.map(str::to_owned).to_vec())
+        let names = [
+            (
+                ExchangeId::Kraken,
+                SubKind::Trades,
+                "kraken trades of XBT/USD",
+            ),
+            (ExchangeId::Kraken, SubKind::L1, "kraken l1 of XBT/USD"),
+            (ExchangeId::Okx, SubKind::Trades, "okx"),
+        ];
+        let name = |(exchange, kind, name): (_, _, &str)| ((kind, exchange), name.to_owned());
+        Opening::new(start, names.map(name).to_vec())
     }
 
     #[test]
@@ -106,6 +130,8 @@ mod tests {
         assert!(!opening.must_fail());
         opening.outcome(1, failure("ws://a"));
         assert!(opening.must_fail());
+        let pending = [ExchangeId::Kraken, ExchangeId::Okx].map(|of| (SubKind::Trades, of));
+        assert_eq!(opening.pending(), BTreeSet::from(pending));
         assert_eq!(
             opening.words(),
             "kraken: cannot connect to ws://a: refused; not open yet: kraken trades of XBT/USD, okx"
@@ -119,6 +145,38 @@ mod tests {
             "kraken: cannot connect to ws://a: refused (kraken trades of XBT/USD, kraken l1 of XBT/USD); \
              kraken: cannot connect to ws://b: refused (okx)"
         );
+    }
+
+    #[test]
+    fn order_books_that_wait_for_their_minute_are_named_with_the_time_and_the_weight() {
+        let book = |number| {
+            let base = format!("a{number}");
+            json!({"exchange": "binance_spot", "base": base, "quote": "b", "instrument_kind": "spot", "kind": "l2"})
+        };
+        // It accepts and never answers.
+        let server = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = format!("ws://{}", server.local_addr().unwrap());
+        let request = json!({
+            "batches": [(0..22).map(book).collect::<Vec<_>>()],
+            "options": {"endpoints": {"binance_spot": address}, "snapshot_depth": 5_000},
+        });
+        let streams = Streams::start(&request.to_string()).unwrap();
+        let bound = Instant::now() + Duration::from_secs(10);
+        let told = loop {
+            let soon = Instant::now() + Duration::from_millis(10);
+            assert_eq!(streams.wait(Some(soon)), Ok(false));
+            let told = streams.progress();
+            if told.contains("wait for their turn") {
+                break told;
+            }
+            assert!(Instant::now() < bound, "{told}");
+        };
+        for words in [
+            ", binance_spot l2 of A21B; binance_spot: requests for order books wait for their turn, the last for another ",
+            " s: it weighs 250 of the 6000 allowed in 60 s",
+        ] {
+            assert!(told.contains(words), "{told}");
+        }
     }
 
     #[test]
