@@ -131,7 +131,9 @@ class MergedStream(Source[EventT]):
     def _stir(self, members: _Members) -> None:
         """Wakes who waits for what is no longer to be seen by a descriptor."""
         self._tell(None)
-        if self._turn is not None:  # seen after the lock: who takes the turn later sees what is ready
+        with self._lock:  # who takes the turn later sees what is ready
+            somebody_waits = self._turn is not None
+        if somebody_waits:
             members.wake()
 
     def _ready_fd(self) -> int:

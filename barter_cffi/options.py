@@ -56,8 +56,8 @@ class QueueOptions:
             - `"drop_oldest"` (unless given): the oldest go.
             - `"drop_newest"`: what does not fit is refused.
             - `"block"`: nothing more is read from the sockets until there is room. Nothing is lost as long as the
-              exchange waits. A single item may exceed `max_bytes`; what was read before it was full, at most some 8,192
-              items, and one read more of each connection wait outside it.
+              exchange waits. A single item may exceed `max_bytes`; as many items as the queue may hold (8,192 at most),
+              and one read more of each connection (about 1,024 items or 256 KiB), may wait outside it.
             - `"conflate"`, for l1 and l2 only, also before it is full: the newest best bid and ask of an instrument
               takes the place of the one that waits; order book events of an instrument become one snapshot of the book
               as it is when it is read. What is replaced is counted by a `Dropped(reason="conflated")`. What `recv` and

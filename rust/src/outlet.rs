@@ -20,6 +20,7 @@ use barter_instrument::{exchange::ExchangeId, instrument::InstrumentIndex};
 use parking_lot::Mutex;
 use std::{
     collections::VecDeque,
+    mem,
     sync::{
         Arc, OnceLock,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -27,7 +28,7 @@ use std::{
 };
 use tokio::sync::{Notify, mpsc};
 
-/// How many items may wait for the pump before the sockets behind the outlet are no longer read.
+/// How many items may wait for a pump, at most, before the sockets behind its outlets are no longer read.
 pub const WAITING_MAX: u64 = 8_192;
 
 /// The stream behind the outlet was closed; there is nobody to send to.
@@ -96,8 +97,16 @@ impl Gate {
         if self.waiting() == 0
             && let Some(intake) = self.intake.get()
         {
-            items.drain(..intake.push(items));
+            // Whatever comes of it, no item is pushed twice.
+            let mut pushing = mem::take(items);
+            pushing.drain(..intake.push(&pushing));
+            *items = pushing;
         }
+    }
+
+    fn waiting_max(&self) -> u64 {
+        let intake = self.intake.get();
+        intake.map_or(WAITING_MAX, |intake| intake.waiting_max)
     }
 
     /// The pump has put `items` into the queue.
@@ -223,7 +232,8 @@ impl<K: KeptBook> Outlet<K> {
         for item in items.drain(..) {
             self.tx.send(Event::Item(item)).map_err(|_| OutletClosed)?;
         }
-        self.until(|waiting, held| waiting <= WAITING_MAX && !held)
+        let waiting_max = self.gate.waiting_max();
+        self.until(|waiting, held| waiting <= waiting_max && !held)
             .await
     }
 

@@ -3,7 +3,8 @@
 
 use crate::{
     event::{self, Notice, kind},
-    outlet::{Gate, Item, Note},
+    options::QueuePolicy,
+    outlet::{Gate, Item, Note, WAITING_MAX},
     queue::{KeptBook, Queue, State},
     subscription::SubKind,
 };
@@ -64,16 +65,21 @@ pub(crate) struct Intake {
     exchange: ExchangeId,
     sub_kind: SubKind,
     target: Weak<Mutex<Arc<Queue>>>,
+    /// How many items may wait for the pump; where the queue makes it wait, no more than the queue itself may hold.
+    pub(crate) waiting_max: u64,
 }
 
 impl Intake {
-    /// Pushes as many of the items as the queue takes; how many.
+    /// Pushes as many of the items as the queue takes; how many. None where the pump is gone: the stream has ended.
     pub(crate) fn push<K: KeptBook>(&self, items: &[Item<K>]) -> usize {
         let Some(target) = self.target.upgrade() else {
             return 0;
         };
         let (mut taken, mut lost) = (0, 0);
         target.lock().push(|queue| {
+            if queue.is_over() {
+                return;
+            }
             let lost_before = queue.lost();
             while let Some(item) = items.get(taken)
                 && !queue.held()
@@ -99,10 +105,16 @@ pub(crate) async fn pump<K>(
 ) where
     K: KeptBook,
 {
+    let options = *target.lock().options();
+    let waiting_max = match options.policy {
+        QueuePolicy::Block => WAITING_MAX.min(options.capacity as u64),
+        _ => WAITING_MAX,
+    };
     gate.leads_to(Intake {
         exchange,
         sub_kind,
         target: Arc::downgrade(&target),
+        waiting_max,
     });
     let ending = Ending(target);
     let mut batch = Vec::with_capacity(ITEMS_MAX);

@@ -39,8 +39,7 @@ pub(crate) fn last_arrival(socket: &WebSocket) -> DateTime<Utc> {
     match socket.get_ref() {
         MaybeTlsStream::Plain(stream) => stream.arrival,
         MaybeTlsStream::Rustls(tls) => tls.get_ref().0.arrival,
-        // There is no other in this build.
-        _ => Utc::now(),
+        _ => unreachable!("rustls is what TLS is made with"),
     }
 }
 

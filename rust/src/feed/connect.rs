@@ -16,6 +16,10 @@ use tokio_tungstenite::{
 };
 use url::Url;
 
+/// Bytes that are read from a socket at a time. The buffer is cleared for each read, which a single small frame must not
+/// wait long for.
+const READ_BUFFER_SIZE: usize = 32 << 10;
+
 /// Waits for its turn, then connects, secures and upgrades within `connect_timeout`.
 pub(crate) async fn open_socket(
     exchange: ExchangeId,
@@ -34,6 +38,7 @@ pub(crate) async fn open_socket(
         let stream = dial(address, proxy.as_ref(), limit).await.map_err(failed)?;
         turn.connected();
         let config = WebSocketConfig::default()
+            .read_buffer_size(READ_BUFFER_SIZE)
             .max_message_size(Some(options.max_message_size))
             .max_frame_size(Some(options.max_message_size));
         let tls = Connector::Rustls(options.trust.config());

@@ -30,11 +30,6 @@ pub(crate) enum Kept {
     Reply(Reply),
 }
 
-/// Takes what the reader is to read, or an error in its place, and when it came.
-pub(crate) trait Take<I>: FnMut(Result<I, SocketError>, DateTime<Utc>) {}
-
-impl<I, F: FnMut(Result<I, SocketError>, DateTime<Utc>)> Take<I> for F {}
-
 /// The frames of one connection as the reader's input.
 pub(crate) struct Frames<Ex, I> {
     incoming: Incoming,
@@ -67,15 +62,20 @@ impl<Ex: Venue, I: Input> Frames<Ex, I> {
         self.incoming.paused();
     }
 
-    /// Reads what comes next, which may be nothing for the reader; a break when the connection has ended.
+    /// Reads what comes next, which may be nothing for the reader; how many bytes it had, or a break when the connection
+    /// has ended. `take` gets what the reader is to read, or an error in its place, and when it came.
     pub(crate) fn poll_read(
         &mut self,
         cx: &mut Context<'_>,
-        take: impl Take<I>,
-    ) -> Poll<ControlFlow<()>> {
+        take: impl FnMut(Result<I, SocketError>, DateTime<Utc>),
+    ) -> Poll<ControlFlow<(), usize>> {
+        let mut bytes = 0;
         if let Some(kept) = self.kept.pop_front() {
             match kept {
-                Kept::Frame(text, at) => self.read(&text, at, take),
+                Kept::Frame(text, at) => {
+                    bytes = text.len();
+                    self.read(&text, at, take);
+                }
                 Kept::Reply(reply) => self.read_reply(reply, take),
             }
         } else if self.frames_before_replies == 0
@@ -86,19 +86,27 @@ impl<Ex: Venue, I: Input> Frames<Ex, I> {
             let left = self.frames_before_replies.checked_sub(1);
             self.frames_before_replies = left.unwrap_or(FRAMES_BEFORE_REPLIES);
             match arrived {
-                Ok(Arrived { frame, at }) => self.read_message(&frame, at, take),
+                Ok(Arrived { frame, at }) => {
+                    bytes = frame.len();
+                    self.read_message(&frame, at, take);
+                }
                 Err(reason) => self.ended = Some(reason),
             }
         } else if std::mem::take(&mut self.frames_before_replies) == 0 {
             return Poll::Pending;
         }
         Poll::Ready(match self.ended {
-            None => ControlFlow::Continue(()),
+            None => ControlFlow::Continue(bytes),
             Some(_) => ControlFlow::Break(()),
         })
     }
 
-    fn read_message(&mut self, message: &WsMessage, at: DateTime<Utc>, mut take: impl Take<I>) {
+    fn read_message(
+        &mut self,
+        message: &WsMessage,
+        at: DateTime<Utc>,
+        mut take: impl FnMut(Result<I, SocketError>, DateTime<Utc>),
+    ) {
         match message {
             WsMessage::Text(text) => self.read(text, at, take),
             WsMessage::Binary(bytes) => match str::from_utf8(bytes) {
@@ -116,7 +124,12 @@ impl<Ex: Venue, I: Input> Frames<Ex, I> {
         }
     }
 
-    fn read(&mut self, text: &str, at: DateTime<Utc>, mut take: impl Take<I>) {
+    fn read(
+        &mut self,
+        text: &str,
+        at: DateTime<Utc>,
+        mut take: impl FnMut(Result<I, SocketError>, DateTime<Utc>),
+    ) {
         let error = if Ex::may_be_data(text) {
             match I::frame(text) {
                 Ok(input) => return take(Ok(input), at),
@@ -142,7 +155,11 @@ impl<Ex: Venue, I: Input> Frames<Ex, I> {
         }
     }
 
-    fn read_reply(&mut self, reply: Reply, mut take: impl Take<I>) {
+    fn read_reply(
+        &mut self,
+        reply: Reply,
+        mut take: impl FnMut(Result<I, SocketError>, DateTime<Utc>),
+    ) {
         match reply {
             Reply::GivenUp(error) => self.ended = Some(error.to_string()),
             reply => {

@@ -6,7 +6,7 @@ use super::{
     error::{FeedError, listed},
     frames::Kept,
     limits,
-    resync::{self, Replies, Reply, Requests},
+    resync::{Replies, Reply, Requests},
     socket::{Arrived, Incoming, Outgoing},
     venue::{Accepted, Meaning, Venue, market_of},
 };
@@ -149,7 +149,7 @@ impl<Ex: Venue> Handshake<Ex> {
         };
         self.bookless = wanted;
         for id in &self.bookless {
-            let asked = requests.send(resync::request(id));
+            let asked = requests.send(id.clone());
             asked.map_err(|_| closed::<Ex>("the snapshots' task ended".to_owned()))?;
         }
         let books = self.bookless.len();

@@ -7,7 +7,7 @@
 //! connects, straight or by a [`proxy`], `connect` makes the socket with the [`trust`] that TLS has, which `socket`
 //! takes apart and `liveness` watches, `handshake` subscribes and waits for every acknowledgement, `snapshot` fetches
 //! order books and `listing` the names of markets over `http`, `frames` reads the socket, `arrival` says when a frame
-//! came, `reader` turns frames into events, `resync` brings a book in order again, `unsubscribe` leaves markets while
+//! came, `frame_json` reads what it says, `reader` turns frames into events, `resync` brings a book in order again, `unsubscribe` leaves markets while
 //! the others of their connection go on, `seen` knows which trades were delivered, `open` does all that once and
 //! `reconnect` again and again, when `backoff` says, with `silence` to say which subscriptions bring nothing; what
 //! fails is an `error`. [`markets`] asks for everything that an exchange lists.
@@ -18,10 +18,10 @@ mod connect;
 mod dial;
 pub(crate) mod error;
 pub mod exchange;
+mod frame_json;
 mod frames;
 mod handshake;
 mod http;
-mod json;
 pub mod limits;
 mod listing;
 mod liveness;

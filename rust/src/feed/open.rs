@@ -273,7 +273,7 @@ where
         &mut self,
         cx: &mut Context<'_>,
         items: &mut Vec<Item<K::Event>>,
-    ) -> Poll<ControlFlow<()>> {
+    ) -> Poll<ControlFlow<(), usize>> {
         let reader = &mut self.reader;
         self.frames.poll_read(cx, |input, at| match input {
             Ok(input) => reader.read(input, at, items),

@@ -2,7 +2,7 @@
 //! frame; order books, which have a state, have readers of their own.
 
 use super::{
-    json,
+    frame_json,
     resync::{Reply, Requests},
     seen::{Seen, Told},
     venue::{Kind, Topic, Topics, Venue},
@@ -30,7 +30,7 @@ pub(crate) trait Input: Sized + Send + 'static {
 
 impl<I: DeserializeOwned + Send + 'static> Input for I {
     fn frame(text: &str) -> serde_json::Result<Self> {
-        json::from_str(text)
+        frame_json::from_str(text)
     }
 }
 

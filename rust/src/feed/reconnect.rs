@@ -28,17 +28,21 @@ use std::{
 };
 use tokio::time::{Instant, sleep_until};
 
-/// Items that are read in one go.
+/// Items, and bytes of their frames, at which nothing more is read in one go.
 const READ_MAX: usize = 1_024;
+const READ_BYTES_MAX: usize = 256 << 10;
+/// Items for which memory is kept while nothing is read.
+const KEPT_MAX: usize = 64;
 
 /// An open connection.
 pub(crate) trait Link<E> {
-    /// Reads what comes next and appends the items that it makes, if any; a break when the connection has ended.
+    /// Reads what comes next and appends the items that it makes, if any; how many bytes it had, or a break when the
+    /// connection has ended.
     fn poll_read(
         &mut self,
         cx: &mut Context<'_>,
         items: &mut Vec<Item<E>>,
-    ) -> Poll<ControlFlow<()>>;
+    ) -> Poll<ControlFlow<(), usize>>;
 
     /// Why it ended.
     fn ended(&self) -> String;
@@ -100,7 +104,7 @@ impl<E: KeptBook> Carrier<E> {
             silence: limit.map(|limit| Silence::new(limit, plan, Instant::now())),
             reconnect_silent: options.silence.reconnect,
             history: History::default(),
-            read: Vec::with_capacity(READ_MAX),
+            read: Vec::new(),
         }
     }
 
@@ -256,8 +260,12 @@ impl<E: KeptBook> Carrier<E> {
         }
         let last = self.read.iter().rev().flatten().next();
         let last = last.map(|event| event.time_received);
-        self.history.last_event = last.or(self.history.last_event);
+        self.history.last_event = last.max(self.history.last_event);
+        let few = self.read.len() <= KEPT_MAX;
         self.deliver().await?;
+        if few {
+            self.read.shrink_to(KEPT_MAX);
+        }
         Ok(overdue)
     }
 
@@ -341,11 +349,17 @@ impl<E: KeptBook> Carrier<E> {
 /// Waits for an item and reads those that are there with it, so that what is done for each is done once for them all;
 /// whether more may come.
 async fn read<L: Link<E>, E>(connection: &mut L, items: &mut Vec<Item<E>>) -> bool {
+    let mut left = READ_BYTES_MAX;
     poll_fn(|cx| {
         loop {
             match connection.poll_read(cx, items) {
-                Poll::Ready(ControlFlow::Continue(())) if items.len() < READ_MAX => {}
-                Poll::Ready(read) => return Poll::Ready(read.is_continue()),
+                Poll::Ready(ControlFlow::Break(())) => return Poll::Ready(false),
+                Poll::Ready(ControlFlow::Continue(bytes)) => {
+                    left = left.saturating_sub(bytes);
+                    if left == 0 || items.len() >= READ_MAX {
+                        return Poll::Ready(true);
+                    }
+                }
                 Poll::Pending if items.is_empty() => return Poll::Pending,
                 Poll::Pending => {
                     // A queue may hold back what was read.

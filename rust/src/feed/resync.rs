@@ -4,7 +4,7 @@
 
 use super::{
     error::FeedError,
-    json,
+    frame_json,
     reader::Input,
     snapshot::Snapshot,
     socket::Outgoing,
@@ -28,18 +28,8 @@ const SETTLED_AFTER: Duration = Duration::from_secs(30);
 /// New subscriptions in a row of one market.
 const SUBSCRIPTIONS_MAX: u32 = 4;
 
-/// Asks for new beginnings; a market asks for one at a time, which bounds it.
-pub(crate) type Requests = mpsc::UnboundedSender<WsMessage>;
-
-/// The message that asks for the new beginning of a subscription's book.
-pub(crate) fn request(id: &SubscriptionId) -> WsMessage {
-    WsMessage::text(id.as_ref())
-}
-
-/// The subscription that a message of [`request`] is about.
-fn requested(message: &WsMessage) -> SubscriptionId {
-    SubscriptionId::from(message.to_text().unwrap_or_default())
-}
+/// Asks for the new beginning of a subscription's book; a market asks for one at a time, which bounds it.
+pub(crate) type Requests = mpsc::UnboundedSender<SubscriptionId>;
 
 /// What comes of a request.
 #[derive(Debug)]
@@ -68,7 +58,7 @@ pub(crate) enum BookInput<F> {
 
 impl<F: DeserializeOwned + Send + 'static> Input for BookInput<F> {
     fn frame(text: &str) -> serde_json::Result<Self> {
-        json::from_str(text).map(Self::Frame)
+        frame_json::from_str(text).map(Self::Frame)
     }
 
     fn reply(reply: Reply) -> Option<Self> {
@@ -113,7 +103,7 @@ pub(crate) fn repetition_delay(before: u32) -> Duration {
 
 /// The ends of the two channels that are the task's.
 pub(crate) struct Ends {
-    asked: mpsc::UnboundedReceiver<WsMessage>,
+    asked: mpsc::UnboundedReceiver<SubscriptionId>,
     pub(crate) answer: mpsc::Sender<Reply>,
 }
 
@@ -142,8 +132,7 @@ pub(crate) async fn answer_all<F>(
     loop {
         tokio::select! {
             request = ends.asked.recv() => {
-                let Some(message) = request else { return };
-                let id = requested(&message);
+                let Some(id) = request else { return };
                 let delay = attempts.next(&id, Instant::now());
                 let number = newest.entry(id.clone()).or_default();
                 *number += 1;
@@ -220,16 +209,15 @@ impl Resubscriber {
 /// What a book's reader gives out.
 pub(crate) type BookItem = crate::outlet::Item<OrderBookEvent>;
 // The name of the alias itself is its own: the header's generator tells aliases apart by their names alone.
-pub(crate) use BookItem as Item;
 
 /// Whether what was read leaves a book in need of a new beginning.
 #[must_use]
 pub(crate) struct Resync(pub(crate) bool);
 
 /// Asks for the new beginning of this subscription's book.
-pub(crate) fn ask_anew(topic: &Topic, requests: &Requests, items: &mut Vec<Item>) {
-    let id = topic.id();
-    if requests.send(request(&id)).is_err() {
+pub(crate) fn ask_anew(topic: &Topic, requests: &Requests, items: &mut Vec<BookItem>) {
+    let sent = requests.send(topic.id());
+    if let Err(mpsc::error::SendError(id)) = sent {
         let reason = format!("no new beginning of the book {id} can be asked for");
         items.push(Err(SocketError::Subscribe(reason).into()));
     }
@@ -281,20 +269,20 @@ mod tests {
         let (requests, mut replies, task) = resubscriber.serve();
         let task = tokio::spawn(task);
         let began = Instant::now();
-        requests.send(request(&id())).unwrap();
+        requests.send(id()).unwrap();
         for message in &messages {
             assert_eq!(sent.recv().await.as_ref(), Some(message));
         }
         tokio::time::sleep(4 * SECOND).await;
-        requests.send(request(&id())).unwrap();
+        requests.send(id()).unwrap();
         let due = replies.recv().await;
         assert!(matches!(due, Some(Reply::Due(of)) if of == id()));
         assert_eq!(began.elapsed().as_secs(), 14);
         for _ in 2..SUBSCRIPTIONS_MAX {
-            requests.send(request(&id())).unwrap();
+            requests.send(id()).unwrap();
             assert!(matches!(replies.recv().await, Some(Reply::Due(_))));
         }
-        requests.send(request(&id())).unwrap();
+        requests.send(id()).unwrap();
         let Some(Reply::GivenUp(error)) = replies.recv().await else {
             panic!("expected that it is given up");
         };

@@ -282,7 +282,7 @@ fn left_alone(address: &Url) -> Option<Instant> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{feed::resync::request, options::StreamOptions};
+    use crate::options::StreamOptions;
 
     static SOURCE: SnapshotSource = SnapshotSource {
         path: "/depth",
@@ -316,7 +316,7 @@ mod tests {
         let (requests, mut replies, task) = fetcher("http://127.0.0.1:1/depth").serve();
         let task = tokio::spawn(task);
         let began = Instant::now();
-        requests.send(request(&id())).unwrap();
+        requests.send(id()).unwrap();
         let told = replies.recv().await;
         assert!(matches!(told, Some(Reply::Delayed(of, _)) if of == id()));
         let Some(Reply::GivenUp(error)) = replies.recv().await else {
@@ -342,7 +342,7 @@ mod tests {
         leave_alone(&address, Instant::now() + Duration::from_secs(30));
         let (requests, mut replies, task) = fetcher(address.as_str()).serve();
         let _task = tokio::spawn(task);
-        requests.send(request(&id())).unwrap();
+        requests.send(id()).unwrap();
         let Some(Reply::Delayed(_, error)) = replies.recv().await else {
             panic!("expected to be told why it takes longer");
         };

@@ -60,7 +60,6 @@ pub(crate) fn halves(
         liveness: Liveness::new(keepalive.timeout),
         _until_dropped: until_dropped,
         meter,
-        untold: false,
     };
     (Outgoing(outgoing), incoming)
 }
@@ -108,8 +107,6 @@ pub(crate) struct Incoming {
     /// Tells the writing task.
     _until_dropped: oneshot::Sender<()>,
     meter: Arc<Meter>,
-    /// The meter was not told yet that the frames it counted are all for now.
-    untold: bool,
 }
 
 impl Incoming {
@@ -134,12 +131,10 @@ impl Incoming {
             let mut socket = self.socket.lock();
             (socket.poll_next_unpin(cx), last_arrival(&socket))
         };
+        let more = mem::replace(&mut self.last_arrival, last_arrival) != last_arrival;
         let Poll::Ready(frame) = polled else {
-            if mem::take(&mut self.untold) {
-                self.meter.read_all();
-            }
             // Part of a frame is a sign of life too.
-            if mem::replace(&mut self.last_arrival, last_arrival) != last_arrival {
+            if more {
                 self.liveness.reset();
             }
             return self
@@ -151,7 +146,7 @@ impl Incoming {
         Poll::Ready(match frame {
             Some(Ok(frame)) => {
                 self.meter.frame(&frame);
-                self.untold = true;
+                self.meter.arrived(last_arrival);
                 match frame {
                     WsMessage::Close(frame) => Err(close_reason(frame.as_ref())),
                     frame => Ok(Arrived {

@@ -9,7 +9,7 @@ use crate::{
 use barter_data::instrument::MarketInstrumentData;
 use barter_instrument::{exchange::ExchangeId, instrument::InstrumentIndex};
 use barter_integration::protocol::websocket::WsMessage;
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use parking_lot::Mutex;
 use std::sync::{
     Arc,
@@ -105,7 +105,7 @@ impl Meter {
         add(&self.silences, 1);
     }
 
-    /// A frame was read; [`Self::read_all`] follows when there is none left.
+    /// A frame was read.
     pub(crate) fn frame(&self, frame: &WsMessage) {
         add(&self.frames, 1);
         add(&self.bytes, frame.len() as u64);
@@ -114,9 +114,9 @@ impl Meter {
         }
     }
 
-    /// All frames that were there have been read: the time is asked for once for all of them.
-    pub(crate) fn read_all(&self) {
-        self.last_frame_ns.store(now_ns(), Relaxed);
+    /// That is when the frames came that are read now.
+    pub(crate) fn arrived(&self, at: DateTime<Utc>) {
+        self.last_frame_ns.store(event::nanoseconds(at), Relaxed);
     }
 
     /// The frame was neither market data nor an error; those of the WebSocket protocol are counted by themselves.
@@ -127,7 +127,9 @@ impl Meter {
     /// So many events were read, the last of which was received then.
     pub(crate) fn events(&self, count: u64, last_received_ns: i64) {
         add(&self.events, count);
-        self.last_event_ns.store(last_received_ns, Relaxed);
+        // A snapshot is asked for, and comes, after updates that follow it in the stream.
+        let last = self.last_event_ns.load(Relaxed).max(last_received_ns);
+        self.last_event_ns.store(last, Relaxed);
     }
 
     /// An error was read.

@@ -83,14 +83,23 @@ pub struct Slice {
 #[derive(Default)]
 struct Lent {
     bytes: AtomicUsize,
-    /// A chunk that was read and freed, for the memory that it has.
-    emptied: Mutex<Records>,
+    /// The memory of the records of a chunk that was read and freed.
+    emptied: Mutex<Vec<BarterEvent>>,
 }
 
 impl Lent {
-    /// Memory for the next chunk.
-    fn take_emptied(&self) -> Records {
+    /// Memory for the records of the next chunk.
+    fn take_emptied(&self) -> Vec<BarterEvent> {
         mem::take(&mut self.emptied.lock())
+    }
+
+    /// Keeps the larger of two.
+    fn give_back(&self, mut events: Vec<BarterEvent>) {
+        events.clear();
+        let mut emptied = self.emptied.lock();
+        if emptied.capacity() < events.capacity() {
+            *emptied = events;
+        }
     }
 }
 
@@ -110,11 +119,7 @@ impl Drop for Slice {
     fn drop(&mut self) {
         self.lent.bytes.fetch_sub(self.bytes, Ordering::Relaxed);
         if let Some(records) = Arc::get_mut(&mut self.chunk) {
-            records.clear();
-            let mut emptied = self.lent.emptied.lock();
-            if emptied.events.capacity() < records.events.capacity() {
-                mem::swap(&mut *emptied, records);
-            }
+            self.lent.give_back(mem::take(&mut records.events));
         }
     }
 }

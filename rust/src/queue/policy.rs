@@ -26,7 +26,8 @@ impl State {
     /// Appends a market event.
     pub(crate) fn event<K: Record + KeptBook>(&mut self, event: &MarketEvent<InstrumentIndex, K>) {
         self.metrics.events += 1;
-        self.metrics.last_event_ns = event::nanoseconds(event.time_received);
+        let received_ns = event::nanoseconds(event.time_received);
+        self.metrics.last_event_ns = self.metrics.last_event_ns.max(received_ns);
         self.has_books |= K::BOOK;
         if K::BOOK && self.maintains(|records| push_event(records, event)) {
             return;

@@ -167,6 +167,11 @@ impl State {
         !self.closed && self.producers > 0 && !self.overflowed()
     }
 
+    /// Whether nobody brings anything any more.
+    pub(crate) fn is_over(&self) -> bool {
+        self.producers == 0
+    }
+
     /// Records waiting.
     pub(super) fn waiting(&self) -> usize {
         self.waiting
@@ -206,7 +211,11 @@ impl State {
 
     pub(super) fn seal(&mut self) {
         if !self.open.events.is_empty() {
-            let open = mem::replace(&mut self.open, self.lent.take_emptied());
+            let mut next = Records::default();
+            if self.chunk_events > 1 {
+                next.events = self.lent.take_emptied();
+            }
+            let open = mem::replace(&mut self.open, next);
             let sealed = Waiting::new(open, self.open_arrival);
             self.sealed_bytes += sealed.chunk.bytes();
             self.chunks.push_back(sealed);

@@ -1,3 +1,4 @@
+mod doors;
 mod laws;
 mod policies;
 
@@ -328,7 +329,7 @@ fn the_descriptor_is_readable_exactly_when_recv_would_not_wait() {
 }
 
 #[test]
-fn the_memory_of_a_chunk_that_was_read_is_used_again_and_freed_when_the_queue_closes() {
+fn the_memory_of_a_chunks_records_is_used_again_once_they_were_read() {
     let queue = Queue::new(QueueOptions::default());
     queue.producer_added();
     let read = || match queue.recv(usize::MAX, None) {

@@ -5,7 +5,7 @@
 use super::values::{EpochMillis, Name, PriceLevel, Whole};
 use crate::feed::{
     reader::Reader,
-    resync::{BookInput, Item, Reply, Requests, Resync, ask_anew},
+    resync::{BookInput, BookItem, Reply, Requests, Resync, ask_anew},
     snapshot::{BookEvent, Snapshot},
     venue::{Topic, Topics, Venue},
 };
@@ -191,7 +191,12 @@ impl<Ex, U: DepthUpdate<Server = Ex>> Reader<Ex, OrderBooksL2> for Books<U> {
         }
     }
 
-    fn read(&mut self, input: BookInput<U>, time_received: DateTime<Utc>, items: &mut Vec<Item>) {
+    fn read(
+        &mut self,
+        input: BookInput<U>,
+        time_received: DateTime<Utc>,
+        items: &mut Vec<BookItem>,
+    ) {
         match input {
             BookInput::Frame(update) => {
                 let topic = Topic::of(BinanceChannel::ORDER_BOOK_L2.0, update.market().clone());
@@ -218,8 +223,8 @@ impl<U: DepthUpdate> Books<U> {
     fn step(
         &mut self,
         topic: &Topic,
-        items: &mut Vec<Item>,
-        step: impl FnOnce(&mut Book<U>, &mut Vec<Item>) -> Resync,
+        items: &mut Vec<BookItem>,
+        step: impl FnOnce(&mut Book<U>, &mut Vec<BookItem>) -> Resync,
     ) {
         match self.books.find(topic).map(|book| step(book, items)) {
             Ok(Resync(true)) => ask_anew(topic, &self.requests, items),
@@ -230,7 +235,7 @@ impl<U: DepthUpdate> Books<U> {
 }
 
 impl<U: DepthUpdate> Book<U> {
-    fn update(&mut self, arrived: Arrived<U>, items: &mut Vec<Item>) -> Resync {
+    fn update(&mut self, arrived: Arrived<U>, items: &mut Vec<BookItem>) -> Resync {
         let update = &arrived.update;
         match &mut self.state {
             State::Waiting(updates) => {
@@ -273,7 +278,7 @@ impl<U: DepthUpdate> Book<U> {
         }
     }
 
-    fn snapshot(&mut self, snapshot: BookEvent, items: &mut Vec<Item>) -> Resync {
+    fn snapshot(&mut self, snapshot: BookEvent, items: &mut Vec<BookItem>) -> Resync {
         let (OrderBookEvent::Snapshot(book), State::Waiting(updates)) =
             (&snapshot.kind, &mut self.state)
         else {
@@ -308,7 +313,7 @@ impl<U: DepthUpdate> Book<U> {
         Resync(true)
     }
 
-    fn deliver(&mut self, arrived: Arrived<U>, items: &mut Vec<Item>) {
+    fn deliver(&mut self, arrived: Arrived<U>, items: &mut Vec<BookItem>) {
         let Arrived {
             update,
             time_received,
@@ -327,7 +332,7 @@ impl<U: DepthUpdate> Book<U> {
     }
 }
 
-fn sequence_error<U: DepthUpdate>(last_id: u64, update: &U) -> Item {
+fn sequence_error<U: DepthUpdate>(last_id: u64, update: &U) -> BookItem {
     Err(DataError::InvalidSequence {
         prev_last_update_id: last_id,
         first_update_id: update.first_id(),

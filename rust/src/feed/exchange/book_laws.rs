@@ -25,7 +25,7 @@ use barter_data::{
     },
 };
 use barter_instrument::{exchange::ExchangeId, instrument::InstrumentIndex};
-use barter_integration::{protocol::websocket::WsMessage, subscription::SubscriptionId};
+use barter_integration::subscription::SubscriptionId;
 use chrono::DateTime;
 use proptest::{collection::vec, prelude::*};
 use serde::de::DeserializeOwned;
@@ -262,7 +262,7 @@ fn bybit_frame(kind: &str, levels: &Levels, id: u64, number: u64) -> Value {
 struct Reading<Ex, T> {
     reader: T,
     of: PhantomData<Ex>,
-    requests: mpsc::UnboundedReceiver<WsMessage>,
+    requests: mpsc::UnboundedReceiver<SubscriptionId>,
     asked: usize,
     taken: Vec<(u64, Levels)>,
     book: OrderBook,

@@ -9,7 +9,7 @@ use super::{
 use crate::{
     feed::{
         reader::Reader,
-        resync::{BookInput, Item, Reply, Requests, Resync, ask_anew},
+        resync::{BookInput, BookItem, Reply, Requests, Resync, ask_anew},
         venue::{Topic, Topics, Venue},
     },
     outlet,
@@ -158,7 +158,7 @@ impl<Ex: Venue> Reader<Ex, OrderBooksL2> for OrderBooks<Ex> {
         &mut self,
         input: BookInput<Frame<Levels>>,
         time_received: DateTime<Utc>,
-        items: &mut Vec<Item>,
+        items: &mut Vec<BookItem>,
     ) {
         let topic = match &input {
             BookInput::Frame(frame) => frame.topic(),
@@ -185,7 +185,7 @@ impl Book<State> {
         &mut self,
         frame: Frame<Levels>,
         time_received: DateTime<Utc>,
-        items: &mut Vec<Item>,
+        items: &mut Vec<BookItem>,
     ) -> Resync {
         let Levels {
             bids,

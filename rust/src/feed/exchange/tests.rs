@@ -1,4 +1,5 @@
 use super::*;
+use crate::feed::frame_json;
 use barter_instrument::instrument::{
     kind::option::{OptionExercise, OptionKind},
     market_data::kind::{
@@ -6,6 +7,7 @@ use barter_instrument::instrument::{
     },
 };
 use chrono::{DateTime, NaiveDate, Utc};
+use proptest::prelude::*;
 use std::{collections::HashSet, str::FromStr};
 
 fn day(year: i32, month: u32, day: u32) -> DateTime<Utc> {
@@ -295,4 +297,74 @@ fn the_support_json_lists_every_exchange_with_its_kinds_units_and_addresses() {
         rows.iter()
             .all(|row| row["source"].as_str().unwrap().starts_with("https://"))
     );
+}
+
+/// Frames of every type that a reader takes, as the exchanges send them.
+macro_rules! frames {
+    ($($frame:ty: $($text:literal),+;)*) => {
+        proptest! {
+            #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+            /// Whole, and with something put in or cut out.
+            #[test]
+            fn frames_are_read_as_serde_json_reads_them(
+                place in any::<prop::sample::Index>(), with in "[\\[\\]{}\",:0-9a-zA-Z .\\-\\\\]{0,3}", cut in 0usize..4,
+            ) {
+                $($(
+                    let text = $text;
+                    let read = frame_json::simple::<$frame>(text);
+                    prop_assert!(read.is_ok(), "{} of {}", text, stringify!($frame));
+                    for text in [text.to_owned(), changed(text, place, &with, cut)] {
+                        if let Ok(frame) = frame_json::simple::<$frame>(&text) {
+                            let expected = serde_json::from_str::<$frame>(&text);
+                            prop_assert_eq!(format!("{frame:?}"), format!("{:?}", expected.expect("JSON")));
+                        }
+                    }
+                )+)*
+            }
+        }
+    };
+}
+
+fn changed(text: &str, place: prop::sample::Index, with: &str, cut: usize) -> String {
+    let place = place.index(text.len());
+    let (before, after) = text.split_at(place);
+    format!("{before}{with}{}", &after[cut.min(after.len())..])
+}
+
+frames! {
+    binance::Trade:
+        r#"{"e":"trade","E":1749354825200,"s":"BTCUSDT","t":5083,"p":"105595.77000000","q":"0.00093000","T":1749354825199,"m":false,"M":true}"#,
+        r#"{"e":"trade","E":1,"T":2,"s":"BTCUSDT","t":3,"p":"0","q":"0","X":"NA","m":true}"#;
+    binance::BookTicker:
+        r#"{"u":22606535573,"s":"ETHUSDT","b":"1215.27","B":"32.49","a":"1215.28","A":"13.93"}"#,
+        r#"{"e":"bookTicker","u":4,"E":5,"T":1568014460891,"s":"BNBUSDT","b":"25.35190000","B":"31.21000000","a":"0","A":"0"}"#;
+    binance::ForcedOrder:
+        r#"{"e":"forceOrder","E":1,"o":{"s":"BTCUSDT","S":"SELL","o":"LIMIT","f":"IOC","q":"0.014","p":"9910","ap":"9910","X":"FILLED","l":"0.014","z":"0.014","T":1568014460893}}"#;
+    binance_book::SpotUpdate:
+        r#"{"e":"depthUpdate","E":1671656397761,"s":"ETHUSDT","U":22611425143,"u":22611425151,"b":[["1209.67","85.48"],["1209.66","0.00"]],"a":[]}"#;
+    binance_book::UsdMarginUpdate:
+        r#"{"e":"depthUpdate","E":123,"T":124,"s":"BTCUSDT","U":157,"u":160,"pu":149,"b":[["0.0024","10"]],"a":[["0.0026","100"]]}"#;
+    bybit::Frame<Vec<bybit::Trade>>:
+        r#"{"topic":"publicTrade.BTCUSDT","type":"snapshot","ts":1672304486868,"data":[{"T":1672304486865,"s":"BTCUSDT","S":"Buy","v":"0.001","p":"16578.50","L":"PlusTick","i":"20f43950-d8dd-5b31-9112-a178eb6023af","BT":false}]}"#;
+    bybit::Frame<bybit_book::Levels>:
+        r#"{"topic":"orderbook.50.BTCUSDT","type":"delta","ts":1687940967466,"data":{"s":"BTCUSDT","b":[["30247.20","30.028"]],"a":[["30248.70","0"]],"u":177400507,"seq":66544703342},"cts":1}"#;
+    okx::Trades:
+        r#"{"arg":{"channel":"trades","instId":"BTC-USDT"},"data":[{"instId":"BTC-USDT","tradeId":"130639474","px":"42219.9","sz":"0.12060306","side":"buy","ts":"1630048897897","count":"3"}]}"#;
+    kraken::Frame<Vec<kraken::Trade>>:
+        r#"[0,[["5541.20000","0.15850568","1534614057.321597","s","l",""],["6060.00000","0.02455000",1534614057.324998,"b","l",""]],"trade","XBT/USD"]"#;
+    kraken::Frame<kraken::Spread>:
+        r#"[0,["5698.40000","5700.00000","1542057299.545897","1.01234567","0.98765432"],"spread","XBT/USD"]"#;
+    coinbase::Match:
+        r#"{"type":"match","trade_id":10,"sequence":50,"maker_order_id":"ac928c66","taker_order_id":"132fb6ae","time":"2014-11-07T08:19:27.028459Z","product_id":"BTC-USD","size":"5.23512","price":"400.23","side":"sell"}"#;
+    bitfinex::Frame:
+        r#"[17470,"te",[401597395,1574694478808,0.005,7245.3]]"#,
+        r#"[17470,[[401597393,1574694475039,-0.005,7244.9],[401597394,1574694475040,0.5,7245]]]"#,
+        r#"[17470,"tu",[401597395,1574694478808,0.005,7245.3]]"#;
+    bitmex::Trades:
+        r#"{"table":"trade","action":"insert","data":[{"timestamp":"2023-02-18T09:27:59.701Z","symbol":"XBTUSD","side":"Sell","size":200,"price":24564.5,"tickDirection":"MinusTick","trdMatchID":"31e50cb7-e005-a44e-f354-86e88dff52eb","grossValue":814184}]}"#;
+    gateio::Update<gateio::SpotTrade>:
+        r#"{"time":1606292218,"time_ms":1606292218231,"channel":"spot.trades","event":"update","result":{"id":309143071,"create_time":1606292218,"create_time_ms":"1606292218213.4578","side":"sell","currency_pair":"GT_USDT","amount":"16.4700000000","price":"0.4705000000"}}"#;
+    gateio::Update<Vec<gateio::ContractTrade>>:
+        r#"{"time":1541503698,"channel":"futures.trades","event":"update","result":[{"size":-108,"id":27753479,"create_time":1545136464,"create_time_ms":1545136464123,"price":"96.4","contract":"BTC_USD"}]}"#;
 }

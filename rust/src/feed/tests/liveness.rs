@@ -101,7 +101,7 @@ fn wire(frame: &serde_json::Value) -> Vec<u8> {
 
 #[tokio::test]
 async fn a_frame_that_comes_slowly_in_parts_is_a_sign_of_life() {
-    let timeout_ms = 200;
+    let timeout_ms = 800;
     let server = server::websocket(move |mut session| async move {
         session.receive().await;
         session.send_json(&acknowledged()).await;
@@ -109,7 +109,7 @@ async fn a_frame_that_comes_slowly_in_parts_is_a_sign_of_life() {
         long["padding"] = "x".repeat(100).into();
         for part in wire(&long).chunks(40) {
             session.bytes(part).await;
-            tokio::time::sleep(Duration::from_millis(timeout_ms / 2)).await;
+            tokio::time::sleep(Duration::from_millis(timeout_ms / 4)).await;
         }
         session.hold().await;
     })
@@ -119,7 +119,7 @@ async fn a_frame_that_comes_slowly_in_parts_is_a_sign_of_life() {
         .await
         .unwrap();
     assert_eq!(trade_id(&mut items).await, 7);
-    assert!(began.elapsed() > Duration::from_millis(2 * timeout_ms));
+    assert!(began.elapsed() > Duration::from_millis(timeout_ms * 5 / 4));
     assert_eq!(server.accepted(), 1);
 }
 

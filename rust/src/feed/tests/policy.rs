@@ -35,7 +35,11 @@ impl Kicked {
 }
 
 impl Link<PublicTrade> for Kicked {
-    fn poll_read(&mut self, cx: &mut Context<'_>, _: &mut Vec<Trade>) -> Poll<ControlFlow<()>> {
+    fn poll_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        _: &mut Vec<Trade>,
+    ) -> Poll<ControlFlow<(), usize>> {
         self.0.as_mut().poll(cx).map(ControlFlow::Break)
     }
 
@@ -216,13 +220,17 @@ struct AtOnce(std::vec::IntoIter<Option<Trade>>);
 type Trade = Result<MarketEvent<InstrumentIndex, PublicTrade>, DataError>;
 
 impl Link<PublicTrade> for AtOnce {
-    fn poll_read(&mut self, _: &mut Context<'_>, items: &mut Vec<Trade>) -> Poll<ControlFlow<()>> {
+    fn poll_read(
+        &mut self,
+        _: &mut Context<'_>,
+        items: &mut Vec<Trade>,
+    ) -> Poll<ControlFlow<(), usize>> {
         match self.0.next() {
             Some(Some(item)) => items.push(item),
             Some(None) => panic!("a frame that no reader expects"),
             None => return Poll::Pending,
         }
-        Poll::Ready(ControlFlow::Continue(()))
+        Poll::Ready(ControlFlow::Continue(0))
     }
 
     fn ended(&self) -> String {

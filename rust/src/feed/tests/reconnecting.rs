@@ -254,7 +254,7 @@ impl Link<PublicTrade> for Panicking {
         &mut self,
         _: &mut Context<'_>,
         _: &mut Vec<outlet::Item<PublicTrade>>,
-    ) -> Poll<ControlFlow<()>> {
+    ) -> Poll<ControlFlow<(), usize>> {
         panic!("a frame that nobody thought of")
     }
 

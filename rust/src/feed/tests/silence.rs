@@ -47,11 +47,11 @@ impl Link<PublicTrade> for Fed {
         &mut self,
         cx: &mut Context<'_>,
         items: &mut Vec<Result<Trade, DataError>>,
-    ) -> Poll<ControlFlow<()>> {
+    ) -> Poll<ControlFlow<(), usize>> {
         self.0.poll_next_unpin(cx).map(|event| match event {
             Some(event) => {
                 items.push(Ok(event));
-                ControlFlow::Continue(())
+                ControlFlow::Continue(0)
             }
             None => ControlFlow::Break(()),
         })

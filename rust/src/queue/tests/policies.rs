@@ -23,7 +23,7 @@ pub(super) const POLICIES: [QueuePolicy; 5] = [
     QueuePolicy::Close,
 ];
 
-fn queue_of(policy: QueuePolicy, capacity: usize) -> Queue {
+pub(super) fn queue_of(policy: QueuePolicy, capacity: usize) -> Queue {
     let queue = Queue::new(QueueOptions {
         capacity,
         policy,
