@@ -136,6 +136,13 @@ def test_what_is_wanted_stands_beside_medians_of_ratios_with_their_spread() -> N
     assert rows["an idle socket, KiB"] == ["≤ 256", "", "99.00", "97.00 to 101.00", "yes"]
 
 
+def test_every_decoder_is_timed() -> None:
+    command = [*micro.DECODERS, "--debug-single-value"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.findall(r"decode (\w+): [\d.]+ [mun]s", done.stdout) == ["trades", "l1", "l2"]
+
+
 @pytest.mark.timeout(120)
 def test_the_report_has_every_part_and_is_written_what_is_wanted_first(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch

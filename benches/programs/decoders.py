@@ -45,7 +45,8 @@ def main() -> None:
         assert stream is not None
         batch = stream.recv_batch(EVENTS)
         assert batch is not None and len(batch) == EVENTS
-        runner.bench_func(f"decode {kind}", decode, batch._open(), 0, EVENTS, batch._instruments, inner_loops=EVENTS)
+        read = (batch._open(), 0, batch._kinds(), batch._instruments)
+        runner.bench_func(f"decode {kind}", decode, *read, inner_loops=EVENTS)
 
 
 if __name__ == "__main__":
