@@ -1,7 +1,7 @@
 """Who receives. A caller that finds nothing there takes the turn to look for more; others wait for it, each with its
 own time-out, and only the one whose turn it is waits in the library, without any lock. Coroutines never wait for the
-turn: they look, and wait for the source's descriptor, or until a thread has left something over (`aio`). A signal in
-any place leaves nobody waiting for what is there. `source` says what callers get.
+turn: they look, and wait for the source's descriptor, or until a thread has left something over (`aio`). One signal,
+in any place, leaves nobody waiting for what is there. `source` says what callers get.
 """
 
 from __future__ import annotations

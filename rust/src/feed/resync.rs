@@ -207,8 +207,8 @@ impl Resubscriber {
 }
 
 /// What a book's reader gives out.
+// No other alias has this name: the header's generator tells them apart by their names alone.
 pub(crate) type BookItem = crate::outlet::Item<OrderBookEvent>;
-// The name of the alias itself is its own: the header's generator tells aliases apart by their names alone.
 
 /// Whether what was read leaves a book in need of a new beginning.
 #[must_use]

@@ -146,7 +146,9 @@ impl Incoming {
         Poll::Ready(match frame {
             Some(Ok(frame)) => {
                 self.meter.frame(&frame);
-                self.meter.arrived(last_arrival);
+                if more {
+                    self.meter.arrived(last_arrival);
+                }
                 match frame {
                     WsMessage::Close(frame) => Err(close_reason(frame.as_ref())),
                     frame => Ok(Arrived {
