@@ -13,7 +13,10 @@ import time
 from pathlib import Path
 
 import pytest
-from building import ROOT, WHEELS, as_module, build, cargo_metadata
+from build_script import ROOT, WHEELS, build, cargo_metadata
+
+from build import main
+from building import Failed, commands, needs, paths, programs
 
 COMMANDS = ("demo", "test", "lint", "bench", "soak", "header", "wheel")
 BOUND_S = 30
@@ -72,7 +75,7 @@ def test_all_that_is_missing_is_listed_at_once_and_nothing_is_done(tmp_path: Pat
         first, *lacking = refused.stderr.splitlines()
         assert first == "this is missing:"
         named = [line.split(",")[0].split("(")[0].strip(" -") for line in lacking]
-        least = "{}.{}".format(*as_module().least_rust())
+        least = "{}.{}".format(*needs.least_rust())
         expected = ["a C compiler called cc", f"cargo {least} or later", f"rustc {least} or later"]
         expected += {"lint": ["rustfmt", "clippy"], "wheel": ["strip"]}.get(command, [])
         assert named == expected
@@ -90,26 +93,26 @@ def test_an_older_cargo_of_the_distribution_is_named_with_rustup(tmp_path: Path)
 
 
 def test_a_python_that_cannot_do_it_is_told_everything_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    script = as_module()
-    monkeypatch.setattr(script.sys, "version_info", (3, 8, 10))
-    monkeypatch.setattr(script.sys, "platform", "win32")
-    monkeypatch.setattr(script.platform, "python_version", lambda: "3.8.10")
-    monkeypatch.setattr(script.platform, "python_implementation", lambda: "PyPy")
-    monkeypatch.setattr(script.platform, "system", lambda: "Windows")
-    monkeypatch.setattr(script.sysconfig, "get_config_var", {"Py_GIL_DISABLED": 1}.get)
-    monkeypatch.setattr(script.importlib.util, "find_spec", lambda name: None)
-    assert [line.split(" (")[0] for line in script.missing()] == [
+    monkeypatch.setattr(needs.sys, "version_info", (3, 8, 10))
+    monkeypatch.setattr(needs.sys, "platform", "win32")
+    monkeypatch.setattr(needs.platform, "python_version", lambda: "3.8.10")
+    monkeypatch.setattr(needs.platform, "python_implementation", lambda: "PyPy")
+    monkeypatch.setattr(needs.platform, "system", lambda: "Windows")
+    monkeypatch.setattr(needs.sysconfig, "get_config_var", {"Py_GIL_DISABLED": 1}.get)
+    monkeypatch.setattr(needs.importlib.util, "find_spec", lambda name: None)
+    assert [line.split(" (")[0] for line in needs.missing()] == [
         "Python 3.10 or later: this is 3.8.10",
         "CPython: this is PyPy, which is not supported",
         "a CPython with its GIL: free-threaded builds are not supported",
         "Linux or macOS: Windows is not supported yet",
         "ensurepip, which makes .venv",
     ]
-    assert "python3-venv" in script.missing()[-1]
+    assert "python3-venv" in needs.missing()[-1]
 
 
-def test_an_old_python_can_read_the_script() -> None:
-    source = (ROOT / "build.py").read_text(encoding="utf-8")
+@pytest.mark.parametrize("path", [ROOT / "build.py", *(ROOT / "building").glob("*.py")], ids=lambda path: path.stem)
+def test_an_old_python_can_read_the_script(path: Path) -> None:
+    source = path.read_text(encoding="utf-8")
     tree = ast.parse(source, feature_version=(3, 6))
     assert not any(isinstance(node, ast.ImportFrom) and node.module == "__future__" for node in ast.walk(tree))
     annotations = [node.returns for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
@@ -123,7 +126,7 @@ def test_the_least_rust_is_what_the_dependencies_need() -> None:
     assert isinstance(packages, list)
     assert isinstance(resolved, dict)
     used = {node["id"] for node in resolved["nodes"]}
-    least = as_module().least_rust()
+    least = needs.least_rust()
     needed = {
         package["name"]: tuple(map(int, package["rust_version"].split(".")[:2]))
         for package in packages
@@ -175,15 +178,14 @@ def test_a_bare_clone_in_a_path_with_a_space_works_from_another_directory_and_ag
 def test_a_failing_stage_shows_the_last_20_lines_and_where_the_log_is(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    script = as_module()
-    monkeypatch.setattr(script, "WORK", str(tmp_path))
+    monkeypatch.setattr(paths, "WORK", str(tmp_path))
     command = [sys.executable, "-c", "for line in range(30): print('line', line)\nraise SystemExit(3)"]
-    with pytest.raises(script.Failed) as failed:
-        script.run("counting", command, str(ROOT))
-    *shown, last = str(failed.value).splitlines()[-(script.TAIL + 2) :]
+    with pytest.raises(Failed) as failed:
+        programs.run("counting", command, str(ROOT))
+    *shown, last = str(failed.value).splitlines()[-(programs.TAIL + 2) :]
     log = tmp_path / "log" / "counting.log"
     assert last.endswith(f"ended with status 3; its log: {log}")
-    assert shown[: script.TAIL] == [f"line {line}" for line in range(10, 30)]
+    assert shown[: programs.TAIL] == [f"line {line}" for line in range(10, 30)]
     assert log.read_text().splitlines() == [f"line {line}" for line in range(30)]
 
 
@@ -191,6 +193,7 @@ def test_a_package_that_cannot_be_had_fails_the_command_with_the_words_of_pip(tm
     for path in ("build.py", "rust/Cargo.toml"):
         (tmp_path / path).parent.mkdir(exist_ok=True)
         shutil.copy(ROOT / path, tmp_path / path)
+    shutil.copytree(ROOT / "building", tmp_path / "building")
     (tmp_path / "requirements.lock").write_text("barter-cffi-needs-what-no-one-has==1.0\n")
     failed = build("lint", script=tmp_path / "build.py", environment=NO_NETWORK | {"PIP_FIND_LINKS": ""})
     assert failed.returncode == 1
@@ -232,11 +235,10 @@ esac""",
 def test_the_tests_of_an_absent_tool_are_named_as_not_run(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    script = as_module()
-    monkeypatch.setattr(script, "prepare", lambda stages: None)
-    monkeypatch.setattr(script, "passes", lambda name, command, directory: True)
-    monkeypatch.setattr(script, "works", lambda tool: "" if tool == "c++" else "99.0")
-    assert script.main(["test"]) == 0
+    monkeypatch.setattr(commands, "prepare", lambda stages: None)
+    monkeypatch.setattr(commands, "passes", lambda name, command, directory: True)
+    monkeypatch.setattr(commands, "works", lambda tool: "" if tool == "c++" else "99.0")
+    assert main(["test"]) == 0
     last = capsys.readouterr().out.splitlines()[-1]
     assert last == "not run: the C header and C programs compiled as C++17 (no c++ on this machine)"
 
@@ -244,7 +246,6 @@ def test_the_tests_of_an_absent_tool_are_named_as_not_run(
 def test_all_tests_and_checks_are_run_also_when_one_fails_and_the_failed_ones_are_named(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    script = as_module()
     ran: list[str] = []
 
     def passes(name: str, command: list[str], directory: str) -> bool:
@@ -252,35 +253,34 @@ def test_all_tests_and_checks_are_run_also_when_one_fails_and_the_failed_ones_ar
         return name not in ("cargo-test", "ruff-check")
 
     def stale(check: bool) -> None:
-        raise script.Failed("not current")
+        raise Failed("not current")
 
     for name in ("prepare", "packages"):
-        monkeypatch.setattr(script, name, lambda stages: None)
-    monkeypatch.setattr(script, "fetch", lambda: None)
-    monkeypatch.setattr(script, "passes", passes)
-    monkeypatch.setattr(script, "headers", stale)
+        monkeypatch.setattr(commands, name, lambda stages: None)
+    monkeypatch.setattr(commands, "fetch", lambda: None)
+    monkeypatch.setattr(commands, "passes", passes)
+    monkeypatch.setattr(commands, "headers", stale)
 
-    assert script.main(["test"]) == 1
+    assert main(["test"]) == 1
     assert ran == ["cargo-test", "cargo-test", "pytest"]
     assert "failed: Rust tests of the package barter_cffi" in capsys.readouterr().err
 
     ran.clear()
-    assert script.main(["lint"]) == 1
+    assert main(["lint"]) == 1
     assert ran == ["cargo-fmt-check", "cargo-clippy", "ruff-check", "ruff-format-check", "mypy-strict"]
     assert capsys.readouterr().err == "failed: ruff check, header --check\n"
 
 
 def test_arguments_after_two_dashes_go_to_pytest_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    script = as_module()
     ran: list[list[str]] = []
-    monkeypatch.setattr(script, "prepare", lambda stages: None)
+    monkeypatch.setattr(commands, "prepare", lambda stages: None)
 
     def passes(name: str, command: list[str], directory: str) -> bool:
         ran.append(command)
         return True
 
-    monkeypatch.setattr(script, "passes", passes)
-    assert script.main(["test", "--", "-k", "name"]) == 0
+    monkeypatch.setattr(commands, "passes", passes)
+    assert main(["test", "--", "-k", "name"]) == 0
     (command,) = ran
     assert command[1:3] == ["-m", "pytest"]
     assert command[-2:] == ["-k", "name"]

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import cffi
 import pytest
-from building import ROOT, as_module, build
+from build_script import ROOT, build
+
+from building import Failed, paths, stages
 
 INCLUDE = ROOT / "rust" / "include"
 PUBLIC = (INCLUDE / "barter.h").read_text(encoding="utf-8")
@@ -49,14 +51,13 @@ def test_the_committed_header_is_what_the_sources_say() -> None:
 def test_a_header_that_is_not_current_fails_the_check_with_the_difference_and_is_written_anew(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    script = as_module()
-    monkeypatch.setattr(script, "INCLUDE", str(tmp_path))
+    monkeypatch.setattr(paths, "INCLUDE", str(tmp_path))
     (tmp_path / "barter.h").write_text(PUBLIC.replace("BARTER_TIMEOUT = 1,", "BARTER_TIMEOUT = 7,"))
     (tmp_path / "barter_cffi.h").write_text(FOR_CFFI)
 
-    with pytest.raises(script.Failed, match=r"-  BARTER_TIMEOUT = 7,\n\+  BARTER_TIMEOUT = 1,\n(?s:.*) not current"):
-        script.headers(check=True)
-    script.headers(check=False)
+    with pytest.raises(Failed, match=r"-  BARTER_TIMEOUT = 7,\n\+  BARTER_TIMEOUT = 1,\n(?s:.*) not current"):
+        stages.headers(check=True)
+    stages.headers(check=False)
     assert (tmp_path / "barter.h").read_text() == PUBLIC
 
 

@@ -13,7 +13,7 @@ from email.parser import Parser
 from pathlib import Path
 
 import pytest
-from building import ROOT, WHEELS, build, cargo_metadata
+from build_script import ROOT, WHEELS, build, cargo_metadata
 
 import barter_cffi
 

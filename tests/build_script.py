@@ -1,29 +1,17 @@
-"""What the tests of header, wheel and build.py share: the sources, build.py as a module and as a command."""
+"""What the tests of header, wheel and build.py share: where the sources are, and build.py as a command."""
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from types import ModuleType
 
 ROOT = Path(__file__).parent.parent
 WHEELS = ROOT / ".build" / "wheels"
 """The packages of requirements.lock as build.py downloaded them."""
-
-
-def as_module() -> ModuleType:
-    """A fresh copy of build.py as a module, to be changed by one test."""
-    spec = importlib.util.spec_from_file_location("build_script", ROOT / "build.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def build(
