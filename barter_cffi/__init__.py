@@ -50,7 +50,7 @@ from barter_cffi.event import (
 )
 from barter_cffi.instrument import ExchangeId, FutureContract, Instrument, OptionContract
 from barter_cffi.level import Level, Levels
-from barter_cffi.markets import Market, markets
+from barter_cffi.markets import Market, markets, markets_async
 from barter_cffi.merge import MergedStream, merge
 from barter_cffi.metrics import ConnectionMetrics, StreamMetrics, StreamsMetrics
 from barter_cffi.notice import Dropped, Notice, Reconnected, Reconnecting, Silent
@@ -127,6 +127,7 @@ __all__ = [
     "init_dynamic_streams",
     "init_dynamic_streams_async",
     "markets",
+    "markets_async",
     "merge",
     "subscriptions",
     "support",

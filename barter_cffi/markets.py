@@ -5,14 +5,14 @@ library asks for it and reads it; a market's name goes into a subscription as it
 from __future__ import annotations
 
 from functools import partial
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import msgspec
 
-from barter_cffi._ffi import check, ffi, lib, text
+from barter_cffi._ffi import check, ffi, lib, ready_fd, text
 from barter_cffi._json import json_bytes
 from barter_cffi._logging import follow
-from barter_cffi._wait import deadline_after, wait
+from barter_cffi._wait import NOW, deadline_after, wait
 from barter_cffi.errors import InitTimeoutError
 from barter_cffi.instrument import ExchangeId, InstrumentKind, kind_from_json
 from barter_cffi.options import StreamOptions, options_json
@@ -66,21 +66,51 @@ def markets(
         ArgumentError: an option has a value it cannot have.
         ValueError, TypeError: an argument is not of its form.
     """
-    if not isinstance(exchange, str) or not isinstance(instrument_kind, (str, type(None))):
-        raise TypeError(f"markets takes names of an exchange server and a kind, not {exchange!r}, {instrument_kind!r}")
     deadline = None if timeout is None else deadline_after(timeout)
-    query: dict[str, object] = {"exchange": exchange, "options": options_json(options)}
-    if instrument_kind is not None:
-        query["instrument_kind"] = instrument_kind
-    request = json_bytes(query)
     handle = ffi.new("barter_markets **")
     try:
-        follow()
-        check(lib.barter_markets_start(request, len(request), handle))
+        _start(exchange, instrument_kind, options, handle)
         status = wait(partial(lib.barter_markets_wait, handle[0]), deadline)
-        if check(status) == lib.BARTER_TIMEOUT:
-            raise InitTimeoutError(f"{exchange} did not list its markets within {timeout} s")
-        rows = msgspec.json.decode(text(lib.barter_markets_json, handle[0]))
+        return _listed(exchange, handle[0], status, timeout)
     finally:
         lib.barter_markets_free(handle[0])
+
+
+async def markets_async(
+    exchange: ExchangeId,
+    instrument_kind: InstrumentKindName | None = None,
+    options: StreamOptions | None = None,
+    *,
+    timeout: float | None = 30.0,
+) -> tuple[Market, ...]:
+    """As `markets`, without blocking the event loop (asyncio, uvloop or trio). A cancelled call ends the look-up."""
+    from barter_cffi import aio
+
+    deadline = None if timeout is None else deadline_after(timeout)
+    handle = ffi.new("barter_markets **")
+    try:
+        _start(exchange, instrument_kind, options, handle)
+        open_fd = partial(ready_fd, lib.barter_markets_ready_fd, handle[0])
+        await aio.Readiness().wait(lambda _: lib.barter_markets_wait(handle[0], NOW), open_fd, deadline)
+        # Once more: the thread's last message may be of another task's call.
+        return _listed(exchange, handle[0], lib.barter_markets_wait(handle[0], NOW), timeout)
+    finally:
+        lib.barter_markets_free(handle[0])
+
+
+def _start(exchange: ExchangeId, kind: InstrumentKindName | None, options: StreamOptions | None, handle: Any) -> None:
+    if not isinstance(exchange, str) or not isinstance(kind, (str, type(None))):
+        raise TypeError(f"markets takes names of an exchange server and a kind, not {exchange!r}, {kind!r}")
+    query: dict[str, object] = {"exchange": exchange, "options": options_json(options)}
+    if kind is not None:
+        query["instrument_kind"] = kind
+    request = json_bytes(query)
+    follow()
+    check(lib.barter_markets_start(request, len(request), handle))
+
+
+def _listed(exchange: ExchangeId, handle: Any, status: int, timeout: float | None) -> tuple[Market, ...]:
+    if check(status) == lib.BARTER_TIMEOUT:
+        raise InitTimeoutError(f"{exchange} did not list its markets within {timeout} s")
+    rows = msgspec.json.decode(text(lib.barter_markets_json, handle))
     return tuple(Market(row["name"], row["base"], row["quote"], kind_from_json(row["instrument_kind"])) for row in rows)

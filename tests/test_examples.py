@@ -45,6 +45,7 @@ LINES: dict[str, tuple[str, int]] = {
     "async_loop": (r"trade \w+ (buy|sell) [\d.e-]+ at [\d.]+|quote [\d.]+ \| [\d.]+", 50),
     "batches": (r"\d+ items, \d+ of them trades|\w+: [\d.]+ traded, at [\d.]+ on average", 4),
     "markets": (r"kraken has .*|\d+ markets against \w+|\w+/\w+: (buy|sell) [\d.e-]+ at [\d.]+", 22),
+    "common_markets": (r"\d+ markets are listed by .*|\w+: (buy|sell) [\d.e-]+ at [\d.]+", 21),
     "derivatives": (r"(btc|(call|put) on btc at 60000) of 2030-12-27: [\d.]+ contracts, at [\d.]+", 20),
     "low_latency": (r"from the (exchange to the socket, .*: .* at best|socket to here: half within \d+ us, .*)", 2),
     "many": (r"\w+ (trades|l1): \d+ events", 6),

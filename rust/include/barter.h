@@ -706,6 +706,16 @@ barter_status barter_markets_start(const char *json, size_t len, barter_markets 
 barter_status barter_markets_wait(barter_markets *markets, int64_t timeout_ns);
 
 /**
+ * A descriptor that is readable when `barter_markets_wait` would not wait. Never read it.
+ *
+ * Ownership: the caller closes `*fd`. Errors: `BARTER_INVALID_HANDLE`, `_NULL_POINTER`, `_INTERNAL` where the process
+ * has no descriptors left. Threads: any.
+ *
+ * Requires: `fd` is valid for a write.
+ */
+barter_status barter_markets_ready_fd(barter_markets *markets, int *fd);
+
+/**
  * Copies the markets as a JSON array in the exchange's order, as `barter_last_error_message` copies: name, base,
  * quote, instrument_kind. They are those that trade now; a subscription takes the name as its `name_exchange`.
  *

@@ -299,6 +299,8 @@ barter_status barter_markets_start(const char *json, size_t len, barter_markets 
 
 barter_status barter_markets_wait(barter_markets *markets, int64_t timeout_ns);
 
+barter_status barter_markets_ready_fd(barter_markets *markets, int *fd);
+
 barter_status barter_markets_json(barter_markets *markets, char *buf, size_t cap, size_t *len);
 
 barter_status barter_markets_free(barter_markets *markets);

@@ -3,12 +3,14 @@
 
 use crate::{
     feed::markets::{Query, fetch},
+    platform::ReadySignal,
     runtime,
     status::{Error, Result, Status},
 };
 use futures::FutureExt;
 use parking_lot::{Condvar, Mutex};
 use std::{
+    os::fd::OwnedFd,
     panic::AssertUnwindSafe,
     sync::{Arc, Weak},
     time::Instant,
@@ -25,6 +27,8 @@ struct State {
     /// The list as JSON.
     outcome: Option<Result<Arc<str>>>,
     task: Option<AbortHandle>,
+    /// Set once there is an outcome.
+    signal: Option<ReadySignal>,
 }
 
 impl MarketList {
@@ -36,6 +40,7 @@ impl MarketList {
             state: Mutex::new(State {
                 outcome: None,
                 task: None,
+                signal: None,
             }),
             changed: Condvar::new(),
         });
@@ -61,6 +66,18 @@ impl MarketList {
         }
     }
 
+    /// A descriptor of the caller's own that is readable when [`Self::wait`] would not wait.
+    pub fn ready_fd(&self) -> Result<OwnedFd> {
+        let mut state = self.state.lock();
+        let ready = state.outcome.is_some();
+        let signal = match &mut state.signal {
+            Some(signal) => signal,
+            none => none.insert(ReadySignal::new()?),
+        };
+        signal.set(ready);
+        signal.duplicate()
+    }
+
     /// The list as JSON: an array of name, base, quote and instrument_kind.
     pub fn json(&self) -> Result<Arc<str>> {
         self.state.lock().outcome.clone().unwrap_or_else(|| {
@@ -81,7 +98,12 @@ impl MarketList {
     }
 
     fn end(&self, outcome: Result<Arc<str>>) {
-        self.state.lock().outcome.get_or_insert(outcome);
+        let mut state = self.state.lock();
+        state.outcome.get_or_insert(outcome);
+        if let Some(signal) = &mut state.signal {
+            signal.set(true);
+        }
+        drop(state);
         self.changed.notify_all();
     }
 }

@@ -1,8 +1,8 @@
 //! `barter_markets`: the markets that an exchange lists.
 
-use super::{barter_status, call, copy_out, deadline, free, live, pointer, put, text};
+use super::{barter_status, call, copy_out, deadline, free, live, pointer, put, put_fd, text};
 use crate::{handle, markets::MarketList, status::Status};
-use std::ffi::c_char;
+use std::ffi::{c_char, c_int};
 
 /// The markets of one exchange, as it lists them. Opaque: the pointer is a key and is never dereferenced.
 #[allow(non_camel_case_types)]
@@ -53,6 +53,25 @@ pub extern "C" fn barter_markets_wait(
     call(|| {
         let there = live::<MarketList, _>(markets)?.wait(deadline(timeout_ns))?;
         Ok(if there { Status::Ok } else { Status::Timeout })
+    })
+}
+
+/// A descriptor that is readable when `barter_markets_wait` would not wait. Never read it.
+///
+/// Ownership: the caller closes `*fd`. Errors: `BARTER_INVALID_HANDLE`, `_NULL_POINTER`, `_INTERNAL` where the process
+/// has no descriptors left. Threads: any.
+///
+/// # Safety
+/// `fd` is valid for a write.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn barter_markets_ready_fd(
+    markets: *mut barter_markets,
+    fd: *mut c_int,
+) -> barter_status {
+    call(|| {
+        let open = || live::<MarketList, _>(markets)?.ready_fd();
+        // SAFETY: the caller vouches for the pointer.
+        unsafe { put_fd(fd, open) }
     })
 }
 
