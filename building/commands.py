@@ -8,7 +8,7 @@ import sys
 from building import Failed, paths
 from building.needs import OPTIONAL, works
 from building.programs import become, passes, run
-from building.stages import PIP, RELEASE, Stages, fetch, headers, library, packages, peers, prepare
+from building.stages import PIP, RELEASE, UNOPTIMISED, Stages, fetch, headers, library, packages, peers, prepare
 
 
 def demo(arguments: "list[str]") -> None:
@@ -40,7 +40,7 @@ def test(arguments: "list[str]") -> None:
     if not chosen:
         stages.begin("running the Rust tests, about 2 minutes to build them the first time")
         for package in ("barter_cffi", "header"):
-            if not passes("cargo-test", ["cargo", "test", *RELEASE, "-p", package], paths.RUST):
+            if not passes("cargo-test", ["cargo", "test", *RELEASE, *UNOPTIMISED, "-p", package], paths.RUST):
                 failed.append("Rust tests of the package " + package)
     stages.begin("running the Python tests")
     colour = ["--color=yes"] if sys.stdout.isatty() else []

@@ -17,6 +17,9 @@ from building import Failed, paths
 TAIL = 20
 """How many last lines of its log a failure shows."""
 
+GRACE_S = 10
+"""How long a program may take to end after Ctrl-C before it is killed."""
+
 
 def become(*command: str) -> None:
     """Goes on as another program."""
@@ -89,7 +92,7 @@ def stop(child: "subprocess.Popen[bytes]", said: int, file: "typing.BinaryIO", l
     """Passes Ctrl-C on to the program and all it started, and kills them if they do not end, or at the second."""
     try:
         os.killpg(child.pid, signal.SIGINT)
-        let_through(said, file, live, seconds=10)
+        let_through(said, file, live, seconds=GRACE_S)
         child.wait(timeout=1)
     except (subprocess.TimeoutExpired, KeyboardInterrupt):
         os.killpg(child.pid, signal.SIGKILL)
