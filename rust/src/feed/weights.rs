@@ -319,6 +319,20 @@ mod tests {
         }
     }
 
+    /// The README says how many.
+    #[tokio::test(start_paused = true)]
+    async fn many_books_come_so_many_a_minute_on_average() {
+        let start = Instant::now();
+        let a_minute = [100, 1_000, 5_000].map(|levels| {
+            let host = format!("an-hour-{levels}.test");
+            let turns = turns(&host, ExchangeId::BinanceSpot, levels, 70_000);
+            let offsets = offsets(&turns, start).into_iter();
+            let of_an_hour = offsets.filter(|at| *at < 60 * 60_000).count();
+            (of_an_hour + 30) / 60
+        });
+        assert_eq!(a_minute, [550, 91, 19]);
+    }
+
     #[tokio::test(start_paused = true)]
     async fn connections_to_one_host_share_what_it_allows_and_what_is_asked_again_counts() {
         let spot = ExchangeId::BinanceSpot;
