@@ -26,9 +26,9 @@ class Failed(SystemExit):
     """A program did not do what it should."""
 
 
-def build() -> None:
-    """Builds the Rust programs."""
-    command = ["cargo", "build", "--release", "--locked", "--package", "barter_bench"]
+def build(*options: str) -> None:
+    """Builds the Rust programs, with more options of Cargo where speed does not matter."""
+    command = ["cargo", "build", "--release", "--locked", "--package", "barter_bench", *options]
     subprocess.run(command, cwd=ROOT / "rust", check=True)
 
 

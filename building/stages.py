@@ -17,11 +17,12 @@ from building.programs import run
 
 PIP = (paths.PYTHON, "-m", "pip", "--disable-pip-version-check", "--no-input")
 RELEASE = ("--release", "--locked", "--offline")
-# For what the Rust tests build for themselves: the library as tests and, with a feature of Tokio that only tests have,
-# the larger crates on Tokio. To optimise them takes minutes and makes the tests no faster.
+# For what is built for tests alone: the library as tests, the programs of the benchmarks, and the larger crates, which
+# are built anew for each because the features of what they depend on differ. To optimise them takes minutes, and makes
+# the tests no faster.
 UNOPTIMISED = tuple(
     argument
-    for crate in ("barter_cffi", "barter-data", "reqwest")
+    for crate in ("barter_cffi", "barter_bench", "barter-data", "reqwest")
     for argument in ("--config", "profile.release.package.%s.opt-level=0" % crate)
 )
 

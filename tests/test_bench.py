@@ -8,11 +8,13 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pyperf
 import pytest
+
+from building.stages import UNOPTIMISED
 
 BENCHES = Path(__file__).resolve().parent.parent / "benches"
 sys.path.insert(0, str(BENCHES))
@@ -29,12 +31,22 @@ from targets import targets  # noqa: E402
 CONSUMERS = ("pure Rust", "barter_cffi, arrays", "barter_cffi, objects", "barter_cffi, async", "picows + msgspec")
 
 
-def bench(*arguments: str) -> str:
-    """What the benchmarks print."""
-    command = [sys.executable, str(BENCHES / "bench.py"), *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+@pytest.fixture(scope="module")
+def built() -> None:
+    """The programs are there, not optimised: nothing here says how fast they are."""
+    running.build(*UNOPTIMISED)
+
+
+@pytest.fixture
+def bench(built: None, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Runs the benchmarks with arguments, on the programs that are there."""
+
+    def run(*arguments: str) -> None:
+        monkeypatch.setattr(sys, "argv", ["bench.py", *arguments])
+        monkeypatch.setattr(benchmarks, "build", lambda: None)
+        benchmarks.main()
+
+    return run
 
 
 def spread(figure: str) -> list[float]:
@@ -51,8 +63,11 @@ def cells(line: str) -> list[str]:
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("workload", ["trades of one symbol", "best bid and ask", "order book updates, 1 level"])
-def test_a_workload_prints_a_row_for_each_consumer_with_its_ratios(workload: str) -> None:
-    printed = bench("--only", workload, "--scale", "0.02", "--rounds", "2", "--consumers", *CONSUMERS)
+def test_a_workload_prints_a_row_for_each_consumer_with_its_ratios(
+    workload: str, bench: Callable[..., None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    bench("--only", workload, "--scale", "0.02", "--rounds", "2", "--consumers", *CONSUMERS)
+    printed = capsys.readouterr().out
     rows = [line for line in printed.splitlines() if line.startswith("| ")][1:]
     assert len(rows) == len(CONSUMERS)
     assert all(row.startswith(f"| {workload} | {name}") for row, name in zip(rows, CONSUMERS, strict=True)), rows
@@ -145,13 +160,12 @@ def test_every_decoder_is_timed() -> None:
 
 @pytest.mark.timeout(120)
 def test_the_report_has_every_part_and_is_written_what_is_wanted_first(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, bench: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(benchmarks, "REPORT", tmp_path / "benchmarks.md")
     monkeypatch.setattr(throughput, "run", made_up_rates)
     monkeypatch.setattr(micro, "run", made_up_parts)
-    monkeypatch.setattr(sys, "argv", ["bench.py", "--scale", "0.001", "--rounds", "1"])
-    benchmarks.main()
+    bench("--scale", "0.001", "--rounds", "1")
     parts = re.split(r"^### ", (tmp_path / "benchmarks.md").read_text(encoding="utf-8"), flags=re.MULTILINE)
     titles = [part.splitlines()[0] for part in parts]
     assert titles[:2] == ["# Benchmarks", "what is wanted"]
