@@ -263,7 +263,8 @@ def test_a_maintained_book_is_the_exchanges_after_every_update_gap_and_reconnect
 
         quiet.set_fault(name, Fault.SEQUENCE_GAP, times=1)
         quiet.emit(name, "l2", market)
-        quiet.emit(name, "l2", market)
+        # The gap is seen already, and by Bybit the market is left for a moment and subscribed again.
+        quiet.emit(name, "l2", market, unheard="allow")
         gap = books.notices.recv(5)
         assert isinstance(gap, DataError) and gap.variant == "invalid_sequence"
         eventually(lambda: book.state == "live")

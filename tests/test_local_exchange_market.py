@@ -157,7 +157,7 @@ def test_trades_happen_at_the_best_price_and_the_book_is_never_crossed(seed: int
 
 def test_the_best_prices_differ_from_the_ones_sent_before() -> None:
     market = simulated()
-    sent = [market.best() for _ in range(50)]
+    sent = [market.current_best(), *[market.best() for _ in range(50)]]
     assert all((a.bid, a.ask) != (b.bid, b.ask) for a, b in itertools.pairwise(sent))
 
 

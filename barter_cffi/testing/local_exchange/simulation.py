@@ -92,15 +92,14 @@ class SimulatedMarket:
         return trade
 
     def best(self) -> BestBidAsk:
-        """The top of the book, which differs from the one this returned before."""
+        """The top of the book, which differs from the one that was told before, by this or as the current one."""
         if self._best_key() == self._last_best:
             self._flow.move_top()
-        self._last_best = self._best_key()
         return self.current_best()
 
     def current_best(self) -> BestBidAsk:
         """The top of the book as it is."""
-        bid, bid_amount, ask, ask_amount = self._best_key()
+        bid, bid_amount, ask, ask_amount = self._last_best = self._best_key()
         return BestBidAsk(
             self.exchange,
             self.name,
