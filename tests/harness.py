@@ -17,11 +17,13 @@ import pytest
 from barter_cffi import (
     BookSnapshotEvent,
     BookUpdateEvent,
+    DynamicStreams,
     Instrument,
     Level,
     Levels,
     LiquidationEvent,
     MarketEvent,
+    MarketStream,
     OrderBookL1Event,
     Side,
     TradeEvent,
@@ -42,6 +44,8 @@ LOOPS: Final[dict[str, Loop]] = {
     "trio": ("trio", {}),
 }
 """The event loops that coroutines run on."""
+
+Stream: TypeAlias = MarketStream[Any]
 
 T = TypeVar("T")
 
@@ -71,6 +75,16 @@ class InThread(Generic[T]):
             assert isinstance(outcome, BaseException)
             raise outcome
         return outcome  # type: ignore[return-value]
+
+
+def opened(
+    memory: Callable[..., tuple[DynamicStreams, Injector]], errors: Literal["raise", "yield"] = "raise"
+) -> tuple[Stream, Injector]:
+    """A stream of trades, of the sets that `memory` makes, and what feeds it."""
+    streams, injector = memory((EXCHANGE, "trades"))
+    stream = streams.select_trades(EXCHANGE, errors)
+    assert stream is not None
+    return stream, injector
 
 
 def eventually(holds: Callable[[], bool]) -> None:
