@@ -1,6 +1,9 @@
+mod accounts;
+mod books;
 mod doors;
 mod laws;
 mod policies;
+mod succession;
 
 use super::{state::CHUNK_EVENTS_MAX, *};
 use crate::event::{NO_INSTRUMENT, Notice, flag, instrument_number, kind};
