@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Awaitable, Callable, Iterator
-from typing import Any, Protocol
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
 
 import anyio
 import pytest
@@ -36,6 +39,13 @@ class MakesStreams(Protocol):
         """In-memory streams of these sources, or of all kinds of one exchange, and their injector."""
 
 
+class Soak(NamedTuple):
+    """The soak that runs, and the file with what it says."""
+
+    process: subprocess.Popen[bytes]
+    said: Path
+
+
 @pytest.fixture(params=LOOPS)
 def run(request: pytest.FixtureRequest) -> Run:
     """Runs a coroutine function on each kind of event loop."""
@@ -49,6 +59,24 @@ def run(request: pytest.FixtureRequest) -> Run:
         return anyio.run(bounded, backend=backend, backend_options=options)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def soak(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Soak | None]:
+    """Two minutes of soak, begun by the first test that asks for them; none where no test looks at their end.
+
+    They take a quarter of one core and wait for the rest, as the table of faults does, so the two run at once.
+    """
+    if "test_two_minutes_of_soak_balance" not in [item.name for item in request.session.items]:
+        yield None
+        return
+    said = tmp_path_factory.mktemp("soak") / "said"
+    command = [sys.executable, "-m", "barter_cffi.testing.soak", "--minutes", "2", "--seed", "1"]
+    with said.open("wb") as file:
+        process = subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT)
+    yield Soak(process, said)
+    process.kill()
+    process.wait()
 
 
 @pytest.fixture

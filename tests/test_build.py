@@ -147,7 +147,7 @@ def test_a_bare_clone_in_a_path_with_a_space_works_from_another_directory_and_ag
     (tmp_path / ".cargo").mkdir()
     (tmp_path / ".cargo" / "config.toml").write_text("[profile.release.package.barter_cffi]\nopt-level = 0\n")
     target = {"CARGO_TARGET_DIR": str(cargo_metadata()["target_directory"])}
-    downloaded = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": WHEELS.as_uri()}
+    downloaded = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": WHEELS.as_uri(), "PIP_NO_COMPILE": "1"}
 
     first = build("demo", "--help", script=script, cwd=tmp_path, environment=target | downloaded, timeout_s=560)
     assert first.returncode == 0, first.stdout + first.stderr

@@ -42,7 +42,8 @@ BOUND_S = 5.0
 EXPIRIES = (DEFAULT_EXPIRY, DEFAULT_EXPIRY + timedelta(days=91))
 FAST = ReconnectPolicy(initial=0.05, multiplier=1.0, max=0.05)
 
-pytestmark = pytest.mark.timeout(60)
+# It and the two minutes of soak wait more than they work: they run at once.
+pytestmark = [pytest.mark.timeout(60), pytest.mark.usefixtures("soak")]
 
 
 class Exchanges(NamedTuple):

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from conftest import Soak
 
 from barter_cffi import (
     BookSnapshotEvent,
@@ -241,10 +242,11 @@ def test_a_soak_whose_reader_loses_one_event_exits_with_1_and_says_where() -> No
 
 
 @pytest.mark.timeout(200)
-def test_two_minutes_of_soak_balance() -> None:
-    ended = soaked("-m", "barter_cffi.testing.soak", "--minutes", "2", "--seed", "1", seconds=190)
-    assert ended.returncode == 0, ended.stdout[-4000:] + ended.stderr[-4000:]
-    assert ended.stdout.endswith("balanced\n")
+def test_two_minutes_of_soak_balance(soak: Soak) -> None:
+    status = soak.process.wait(190)
+    said = soak.said.read_text(encoding="utf-8")
+    assert status == 0, said[-8000:]
+    assert said.endswith("balanced\n")
 
 
 def soaked(*arguments: str, seconds: float) -> subprocess.CompletedProcess[str]:
