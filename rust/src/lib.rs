@@ -4,7 +4,8 @@
 //! connections and hands upstream's items to an [`outlet`], a [`pump`] drains them into a [`queue`] of [`event`]
 //! records, and [`streams`] and [`stream`] are what callers hold, [`books`] what a stream of order books makes of them,
 //! [`metrics`] what they have come to, [`log`] what is said meanwhile; [`markets`] says what there is to ask for.
-//! [`abi`] is the boundary: C functions over [`handle`]s, with the codes of [`status`], on the one [`runtime`].
+//! [`abi`] is the boundary: C functions over [`handle`]s, with the codes of [`status`], on the one [`runtime`],
+//! which `drive` lets readers drive.
 //! [`testing`] makes streams from in-memory channels.
 
 #![deny(unsafe_op_in_unsafe_fn)]
@@ -12,6 +13,7 @@
 
 pub mod abi;
 pub mod books;
+mod drive;
 pub mod event;
 pub mod feed;
 pub mod handle;

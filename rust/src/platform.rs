@@ -1,8 +1,9 @@
-//! All that differs between operating systems: the descriptor that tells when something is ready to be read.
+//! All that differs between operating systems: the descriptor that tells when something is ready to be read, and the
+//! alarm that wakes a thread later.
 
 use crate::status::{Error, Result, Status};
 use rustix::io::{read, write};
-use std::os::fd::OwnedFd;
+use std::{io, os::fd::OwnedFd, time::Duration};
 
 /// A level-triggered descriptor: readable while set. Set and cleared only by its owner, never read by others.
 #[derive(Debug)]
@@ -83,5 +84,82 @@ impl ReadySignal {
     #[cfg(not(target_os = "linux"))]
     fn writable(&self) -> &OwnedFd {
         &self.writable
+    }
+}
+
+/// Wakes the one thread that waits for it, some time later. Setting it wakes nobody.
+#[cfg(target_os = "linux")]
+#[derive(Debug)]
+pub struct Alarm(OwnedFd);
+
+#[cfg(target_os = "linux")]
+impl Alarm {
+    /// One that is not set.
+    pub fn new() -> io::Result<Self> {
+        use rustix::time::{TimerfdClockId, TimerfdFlags, timerfd_create};
+        let timer = timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::CLOEXEC)?;
+        Ok(Self(timer))
+    }
+
+    /// Lets it go off in so long; it goes off once, at the time that was set last.
+    pub fn set(&self, after: Duration) {
+        use rustix::time::{Itimerspec, TimerfdTimerFlags, Timespec, timerfd_settime};
+        let time = |duration: Duration| Timespec {
+            tv_sec: duration.as_secs() as _,
+            tv_nsec: duration.subsec_nanos().into(),
+        };
+        let once = Itimerspec {
+            it_interval: time(Duration::ZERO),
+            // Zero would mean never.
+            it_value: time(after.max(Duration::from_nanos(1))),
+        };
+        let set = timerfd_settime(&self.0, TimerfdTimerFlags::empty(), &once);
+        debug_assert!(set.is_ok(), "the alarm: {set:?}");
+    }
+
+    /// Waits until it goes off, or a signal comes.
+    pub fn wait(&self) {
+        let gone_off = read(&self.0, &mut [0; 8]);
+        debug_assert!(
+            matches!(gone_off, Ok(8) | Err(rustix::io::Errno::INTR)),
+            "the alarm: {gone_off:?}"
+        );
+    }
+}
+
+/// Wakes the one thread that waits for it, some time later.
+#[cfg(not(target_os = "linux"))]
+#[derive(Debug, Default)]
+pub struct Alarm {
+    due: parking_lot::Mutex<Option<std::time::Instant>>,
+    set: parking_lot::Condvar,
+}
+
+#[cfg(not(target_os = "linux"))]
+impl Alarm {
+    /// One that is not set.
+    pub fn new() -> io::Result<Self> {
+        Ok(Self::default())
+    }
+
+    /// Lets it go off in so long; it goes off once, at the time that was set last.
+    pub fn set(&self, after: Duration) {
+        *self.due.lock() = Some(std::time::Instant::now() + after);
+        self.set.notify_one();
+    }
+
+    /// Waits until it goes off.
+    pub fn wait(&self) {
+        let mut due = self.due.lock();
+        loop {
+            match *due {
+                None => self.set.wait(&mut due),
+                Some(time) if time <= std::time::Instant::now() => break,
+                Some(time) => {
+                    self.set.wait_until(&mut due, time);
+                }
+            }
+        }
+        *due = None;
     }
 }

@@ -1,7 +1,12 @@
 //! The one Tokio runtime of the process, built at first use, and the check that this is still the process that
-//! runs it. Everything that runs in the background runs here; callers need no event loop of their own.
+//! runs it. Everything that runs in the background runs here; callers need no event loop of their own. It has one thread,
+//! in whose place readers drive it ([`Driver`]), unless more are asked for.
 
-use crate::status::{Error, Result, Status};
+use crate::{
+    drive::Driver,
+    status::{Error, Result, Status},
+};
+use parking_lot::Mutex;
 use std::sync::{
     OnceLock,
     atomic::{AtomicU32, Ordering},
@@ -11,20 +16,43 @@ use tokio::runtime::{Builder, Handle, Runtime};
 /// The environment variable that sets the number of worker threads.
 pub const WORKER_THREADS_VARIABLE: &str = "BARTER_WORKER_THREADS";
 
+const THREAD_NAME: &str = "barter-worker";
 const WORKER_THREADS_MAX: usize = 256;
 
-static RUNTIME: OnceLock<Runtime> = OnceLock::new();
+static RUNTIME: OnceLock<Threads> = OnceLock::new();
 static PROCESS: AtomicU32 = AtomicU32::new(0);
+
+/// A runtime of one thread, or of several.
+enum Threads {
+    One(&'static Driver),
+    Several(Runtime),
+}
+
+impl Threads {
+    fn handle(&self) -> &Handle {
+        match self {
+            Self::One(driver) => driver.handle(),
+            Self::Several(runtime) => runtime.handle(),
+        }
+    }
+}
 
 /// The runtime.
 pub fn handle() -> Result<Handle> {
+    static BUILDING: Mutex<()> = Mutex::new(());
     if let Some(runtime) = RUNTIME.get() {
         return Ok(runtime.handle().clone());
     }
-    PROCESS.store(std::process::id(), Ordering::Release);
-    let built = build()?;
-    // Of two that were built at once one is kept; the other has run nothing yet.
-    Ok(RUNTIME.get_or_init(|| built).handle().clone())
+    let _alone = BUILDING.lock();
+    let runtime = match RUNTIME.get() {
+        Some(runtime) => runtime,
+        None => {
+            PROCESS.store(std::process::id(), Ordering::Release);
+            let built = build()?;
+            RUNTIME.get_or_init(|| built)
+        }
+    };
+    Ok(runtime.handle().clone())
 }
 
 /// Whether this process is a fork of the one that runs the runtime: its threads are not here.
@@ -33,21 +61,39 @@ pub fn forked() -> bool {
     running_in != 0 && running_in != std::process::id()
 }
 
-fn build() -> Result<Runtime> {
-    let mut builder = Builder::new_multi_thread();
-    if let Some(count) = worker_threads()? {
-        builder.worker_threads(count);
+/// What drives the runtime, for a thread that waits and is none of a runtime itself; `None` where the runtime has not
+/// begun, or has several threads.
+pub(crate) fn driver() -> Option<&'static Driver> {
+    match RUNTIME.get()? {
+        Threads::One(driver) => Handle::try_current().is_err().then_some(*driver),
+        Threads::Several(_) => None,
     }
-    builder
-        .thread_name("barter-worker")
-        .enable_all()
-        .build()
-        .map_err(|error| {
-            Error::new(
-                Status::Internal,
-                format!("no runtime can be built: {error}"),
-            )
-        })
+}
+
+/// Waits for the runtime to do something. Not for threads of a runtime.
+pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> Result<T> {
+    let handle = handle()?;
+    Ok(match driver().filter(|driver| driver.is_with_readers()) {
+        Some(driver) => driver.drive(true, future),
+        None => handle.block_on(future),
+    })
+}
+
+fn build() -> Result<Threads> {
+    let threads = match worker_threads()? {
+        None | Some(1) => Driver::start(THREAD_NAME).map(Threads::One),
+        Some(count) => {
+            let mut builder = Builder::new_multi_thread();
+            let builder = builder.worker_threads(count).thread_name(THREAD_NAME);
+            builder.enable_all().build().map(Threads::Several)
+        }
+    };
+    threads.map_err(|error| {
+        Error::new(
+            Status::Internal,
+            format!("no runtime can be built: {error}"),
+        )
+    })
 }
 
 fn worker_threads() -> Result<Option<usize>> {

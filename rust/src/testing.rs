@@ -137,8 +137,7 @@ impl Injector {
     /// Waits until the queue has taken or refused everything injected so far into this stream.
     pub fn settle(&self, exchange: ExchangeId, kind: SubKind) -> Result<()> {
         let outlet = self.outlet(exchange, kind)?;
-        let runtime = runtime::handle()?;
-        any!(outlet, outlet => runtime.block_on(outlet.taken())).map_err(stream_closed)
+        any!(outlet, outlet => runtime::block_on(outlet.taken())?).map_err(stream_closed)
     }
 
     /// Ends one producer: its stream ends when everything was read.

@@ -1,5 +1,5 @@
 //! The queue between a pump and its reader: chunks of records, bounded in events and bytes. Pumps push under one lock;
-//! `recv` takes at most a chunk of what they hold ([`state`]). What happens when it is full is its [`policy`]; whatever is
+//! `recv` takes at most a chunk of what they hold ([`receiving`], [`state`]). What happens when it is full is its [`policy`]; whatever is
 //! lost, a `Dropped` notice with the exact count stands in its place ([`gap`], [`telling`]), and for order books a snapshot
 //! follows it ([`books`]). Queues are merged ([`merging`]), and order books [`maintained`] instead of queued.
 
@@ -9,6 +9,7 @@ mod gap;
 mod maintained;
 mod merging;
 mod policy;
+mod receiving;
 mod state;
 mod telling;
 #[cfg(test)]
@@ -40,7 +41,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
-    time::Instant,
+    task::Waker,
 };
 use tokio::{runtime::Handle, sync::Notify, task::AbortHandle};
 
@@ -225,60 +226,6 @@ impl Queue {
         self.changed(&mut state);
     }
 
-    /// Waits for records until `deadline` (`None`: for ever) and takes at most `max` of them.
-    pub fn recv(&self, max: usize, deadline: Option<Instant>) -> Received {
-        let mut state = self.state.lock();
-        let mut spins = !self.options.spin.is_zero();
-        loop {
-            if state.closed {
-                return Received::Closed;
-            }
-            let taken = state.take(max.max(1));
-            if let Some(slice) = taken {
-                self.changed(&mut state);
-                self.room.notify_waiters();
-                return Received::Records(slice);
-            }
-            if state.producers == 0 {
-                return Received::Ended;
-            }
-            if mem::take(&mut state.woken) {
-                self.changed(&mut state);
-                return Received::Timeout;
-            }
-            if mem::take(&mut spins) {
-                drop(state);
-                self.spin(deadline);
-                state = self.state.lock();
-                continue;
-            }
-            state.waiters += 1;
-            let timed_out = match deadline {
-                None => {
-                    self.readable.wait(&mut state);
-                    false
-                }
-                Some(deadline) => {
-                    Instant::now() >= deadline
-                        || self.readable.wait_until(&mut state, deadline).timed_out()
-                }
-            };
-            state.waiters -= 1;
-            if timed_out && !state.ready() {
-                return Received::Timeout;
-            }
-        }
-    }
-
-    /// Looks again and again for the time that the options give, or until there is something.
-    fn spin(&self, deadline: Option<Instant>) {
-        let end = Instant::now() + self.options.spin;
-        let end = deadline.map_or(end, |deadline| deadline.min(end));
-        while !self.ready.load(Ordering::Acquire) && Instant::now() < end {
-            std::hint::spin_loop();
-        }
-    }
-
     /// Ends one wait in [`Self::recv`]: the present one, or the next.
     pub fn wake(&self) {
         let mut state = self.state.lock();
@@ -350,8 +297,11 @@ impl Queue {
             self.moved.notify_all();
             state.tell_next_change();
         }
-        if ready && state.waiters > 0 {
-            self.readable.notify_one();
+        if ready {
+            state.driving.drain(..).for_each(Waker::wake);
+            if state.waiters > 0 {
+                self.readable.notify_one();
+            }
         }
     }
 }

@@ -6,6 +6,7 @@ use super::{
     Lent, Slice,
     books::{BookKey, Books},
     gap::Gap,
+    receiving::Habit,
 };
 use crate::{
     event::{Notice, Records, bytes_of},
@@ -22,6 +23,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
+    task::Waker,
 };
 
 /// Events in a chunk at the most: what decodes well in one go.
@@ -94,6 +96,9 @@ pub(crate) struct State {
     pub(super) closed: bool,
     pub(super) woken: bool,
     pub(super) waiters: usize,
+    /// What wakes readers that drive the runtime while they wait.
+    pub(super) driving: Vec<Waker>,
+    pub(super) habit: Habit,
     pub(super) signal: Option<ReadySignal>,
     pub(super) sources: Vec<Source>,
     pub(super) metrics: Metrics,
@@ -130,6 +135,8 @@ impl State {
             closed: false,
             woken: false,
             waiters: 0,
+            driving: Vec::new(),
+            habit: Habit::default(),
             signal: None,
             sources: Vec::new(),
             metrics: Metrics::default(),

@@ -11,7 +11,7 @@ use barter_data::{books::OrderBook, event::MarketEvent};
 use barter_instrument::{Side, exchange::ExchangeId, instrument::InstrumentIndex};
 use chrono::DateTime;
 use rust_decimal::Decimal;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const KRAKEN: ExchangeId = ExchangeId::Kraken;
 
