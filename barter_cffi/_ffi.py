@@ -13,7 +13,21 @@ import msgspec
 
 from barter_cffi.errors import BY_STATUS, FORKED, BarterError
 
-__all__ = ["NO_INSTRUMENT", "NO_TIME", "check", "constants", "ffi", "last_message", "lib", "ready_fd", "text"]
+__all__ = [
+    "CLOSED",
+    "HANDLE_CLOSED",
+    "NO_INSTRUMENT",
+    "NO_TIME",
+    "OK",
+    "TIMEOUT",
+    "check",
+    "constants",
+    "ffi",
+    "last_message",
+    "lib",
+    "ready_fd",
+    "text",
+]
 
 _REBUILD = "build the package again: python3 build.py test in a clone, or reinstall the wheel"
 
@@ -78,5 +92,9 @@ def _check_layout() -> None:
 
 _check_layout()
 atexit.register(lib.barter_shutdown)
+OK: int = lib.BARTER_OK
+TIMEOUT: int = lib.BARTER_TIMEOUT
+CLOSED: int = lib.BARTER_CLOSED
+HANDLE_CLOSED: int = lib.BARTER_HANDLE_CLOSED
 NO_INSTRUMENT: int = lib.BARTER_NO_INSTRUMENT
 NO_TIME: int = lib.BARTER_NO_TIME

@@ -96,11 +96,12 @@ def records_array(records: Records, start: int, stop: int, of: Rows | None, only
     rows = _over_the_library(records, records.address(start), stop - start, EVENT_BYTES).view(_dtype(of))
     if of is None:
         return rows
-    kinds = rows["kind"]
-    others = kinds < NOTICE_KIND if of == "notices" else kinds != of.number
-    if others.any():
-        rows = rows[~others] if only else _blank(rows, others, of)
-    if of == SubKind.PUBLIC_TRADES and (long := rows["flags"] & ID_IN_TEXT).any():
+    if of == "notices" or not records.has_only(of.number):
+        kinds = rows["kind"]
+        others = kinds < NOTICE_KIND if of == "notices" else kinds != of.number
+        if others.any():
+            rows = rows[~others] if only else _blank(rows, others, of)
+    if of == SubKind.PUBLIC_TRADES and records.may_have(ID_IN_TEXT) and (long := rows["flags"] & ID_IN_TEXT).any():
         rows = _with_long_ids(records, rows, np.flatnonzero(long))
     rows.flags.writeable = False
     return rows

@@ -12,14 +12,14 @@ from contextlib import suppress
 from operator import length_hint
 from typing import Any, TypeVar
 
-from barter_cffi._ffi import lib
-from barter_cffi._wait import FOREVER, NOW, wait
+from barter_cffi._ffi import CLOSED, OK, TIMEOUT
+from barter_cffi._wait import FOREVER, NOW
 from barter_cffi.batch import EventT
 from barter_cffi.errors import StreamClosedError
 from barter_cffi.event import MarketEvent
 from barter_cffi.source import NOTHING, Source, Taken
 from barter_cffi.stream import MarketStream
-from barter_cffi.turn import CLOSED
+from barter_cffi.turn import WAS_CLOSED
 
 OneEventT = TypeVar("OneEventT", bound=MarketEvent)
 
@@ -81,12 +81,15 @@ class MergedStream(Source[EventT]):
     def _there(self) -> int | None:
         members = self._members
         if length_hint(self._unread) or (members and members.ready):
-            return int(lib.BARTER_OK)
-        return None if members and members.all else int(lib.BARTER_CLOSED)
+            return OK
+        return None if members and members.all else CLOSED
 
-    def _receive(self, deadline: int | None, max_events: int) -> int:
+    def _wait(self, timeout_ns: int, max_events: int) -> int:
         members = self._members
-        return wait(members.wait, deadline) if members else int(lib.BARTER_CLOSED)
+        return members.wait(timeout_ns) if members else CLOSED
+
+    def _received(self, status: int, opens: bool) -> int:
+        return status
 
     def _open(self) -> None:
         if not length_hint(self._unread):
@@ -112,17 +115,17 @@ class MergedStream(Source[EventT]):
         stream: MarketStream[EventT] = member.stream
         try:
             members.ready.pop(member, None)
-            status = lib.BARTER_OK if length_hint(stream._unread) else look(stream, member)
+            status = OK if length_hint(stream._unread) else look(stream, member)
         except StreamClosedError:
-            status = lib.BARTER_CLOSED
+            status = CLOSED
         except BaseException:
             members.ready[member] = None
             raise
-        if status == lib.BARTER_OK:
+        if status == OK:
             members.ready[member] = None
             self._stir(members)
             return stream
-        if status == lib.BARTER_CLOSED:
+        if status == CLOSED:
             members.forget(member)
             if not members.all:
                 self._stir(members)
@@ -138,7 +141,7 @@ class MergedStream(Source[EventT]):
 
     def _ready_fd(self) -> int:
         if self._members is None:
-            raise StreamClosedError(CLOSED)
+            raise StreamClosedError(WAS_CLOSED)
         return os.dup(self._members.fileno())
 
 
@@ -190,10 +193,10 @@ class _Members:
         """Waits until there is something, or `wake` was called. By one caller at a time."""
         timeout = None if timeout_ns == FOREVER else min(timeout_ns, _LONGEST_SELECT_NS) / 1e9
         if not self.look(timeout):
-            return int(lib.BARTER_TIMEOUT)
+            return TIMEOUT
         with suppress(BlockingIOError):
             os.read(self._woken, 4_096)
-        return int(lib.BARTER_OK)
+        return OK
 
     def look(self, timeout: float | None) -> bool:
         """Puts those that have something into `ready`; whether there is anything."""

@@ -29,6 +29,7 @@ from barter_cffi.layout import (
     KIND_OFFSET,
     L1,
     LIQUIDATION,
+    MARKET_KINDS,
     NOTICE,
     RECOVERED,
     SIDES,
@@ -58,7 +59,7 @@ class Records:
 
     def receive(self, stream: Any, max_events: int, timeout_ns: int) -> int:
         """Calls `barter_stream_recv` and gives its status."""
-        status: int = lib.barter_stream_recv(stream, max_events, timeout_ns, self._batch)
+        status: int = _recv(stream, max_events, timeout_ns, self._batch)
         return status
 
     def __len__(self) -> int:
@@ -87,6 +88,26 @@ class Records:
         """The levels of all records, a `barter_level *`; this object must outlive what reads it."""
         return self._batch.levels
 
+    def has_only(self, kind: int) -> bool:
+        """Whether it is known that all records are of this kind."""
+        only: bool = self._batch.kinds == 1 << kind
+        return only
+
+    def may_have(self, flag: int) -> bool:
+        """Whether a record may have this flag."""
+        return bool(self._batch.flags & flag)
+
+    def decode_all(self, instruments: Instruments) -> Sequence[Item] | None:
+        """The items, where it is known that all are market events of one kind; else None. The shortest way for few."""
+        batch = self._batch
+        decoder = _ONLY.get(batch.kinds)
+        if decoder is None:
+            return None
+        try:
+            return decoder(self, ffi.buffer(batch.events, batch.events_len * EVENT_BYTES), instruments.known)
+        except IndexError:  # of an instrument that is not known yet
+            return None
+
     def kinds(self, start: int, stop: int) -> bytes:
         """`barter_event.kind` of records `start` to `stop`."""
         return self.events(start, stop)[KIND_OFFSET::EVENT_BYTES].tobytes()
@@ -107,6 +128,7 @@ class Records:
         return Levels(tuple(columns[0::2].tolist()), tuple(columns[1::2].tolist()), exact)
 
 
+_recv = lib.barter_stream_recv
 _new_doubles = ffi.new_allocator(should_clear_after_alloc=False)
 
 
@@ -140,7 +162,7 @@ def _decode_with_late_instruments(
         raise BarterError("a record names an instrument that its set of streams does not have") from error
 
 
-def _trades(records: Records, view: memoryview, instruments: list[Instrument]) -> list[TradeEvent]:
+def _trades(records: Records, view: Any, instruments: list[Instrument]) -> list[TradeEvent]:
     sides, in_text = SIDES, ID_IN_TEXT
     return [
         TradeEvent(
@@ -161,7 +183,7 @@ def _id_in_text(records: Records, text_offset: bytes, length: int) -> str:
     return records.text(offset, length).decode()
 
 
-def _l1s(_: Records, view: memoryview, instruments: list[Instrument]) -> list[OrderBookL1Event]:
+def _l1s(_: Records, view: Any, instruments: list[Instrument]) -> list[OrderBookL1Event]:
     has_bid, has_ask = HAS_BID, HAS_ASK
     return [
         OrderBookL1Event(
@@ -177,9 +199,7 @@ def _l1s(_: Records, view: memoryview, instruments: list[Instrument]) -> list[Or
     ]  # fmt: skip
 
 
-def _books(
-    records: Records, view: memoryview, instruments: list[Instrument]
-) -> list[BookSnapshotEvent | BookUpdateEvent]:
+def _books(records: Records, view: Any, instruments: list[Instrument]) -> list[BookSnapshotEvent | BookUpdateEvent]:
     rows = list(BOOK.iter_unpack(view))
     # One conversion for all levels of the run; the batch may have levels of records beyond it.
     first = min([min(row[6], row[8]) for row in rows])
@@ -208,14 +228,14 @@ def _books(
     return books
 
 
-def _liquidations(_: Records, view: memoryview, instruments: list[Instrument]) -> list[LiquidationEvent]:
+def _liquidations(_: Records, view: Any, instruments: list[Instrument]) -> list[LiquidationEvent]:
     return [
         LiquidationEvent(price, quantity, SIDES[side], time_ns, instruments[instrument], exchange_ns, received_ns)
         for exchange_ns, received_ns, instrument, price, quantity, time_ns, side in LIQUIDATION.iter_unpack(view)
     ]
 
 
-def _notices(records: Records, view: memoryview, instruments: list[Instrument]) -> list[Item]:
+def _notices(records: Records, view: Any, instruments: list[Instrument]) -> list[Item]:
     return [_notice(records, instruments, row) for row in NOTICE.iter_unpack(view)]
 
 
@@ -244,7 +264,7 @@ def _known(ns: int) -> int | None:
     return None if ns == NO_TIME else ns
 
 
-_Decoder: TypeAlias = Callable[[Records, memoryview, list[Instrument]], Sequence[Item]]
+_Decoder: TypeAlias = Callable[[Records, Any, list[Instrument]], Sequence[Item]]
 _DECODERS: dict[int, _Decoder] = {
     lib.BARTER_EVENT_TRADE: _trades,
     lib.BARTER_EVENT_L1: _l1s,
@@ -256,3 +276,5 @@ _DECODERS: dict[int, _Decoder] = {
     lib.BARTER_EVENT_DROPPED: _notices,
     lib.BARTER_EVENT_SILENT: _notices,
 }
+_ONLY = {1 << kind: _DECODERS[kind] for kind in MARKET_KINDS}
+"""The decoder of what `barter_batch.kinds` says where all are market events of one kind."""

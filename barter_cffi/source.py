@@ -9,15 +9,16 @@ import os
 import weakref
 from abc import abstractmethod
 from collections.abc import Iterator
+from operator import length_hint
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias
 
-from barter_cffi._ffi import lib
+from barter_cffi._ffi import CLOSED, OK, TIMEOUT
 from barter_cffi._wait import NOW, deadline_after
 from barter_cffi.batch import CHUNK, Batch, EventT
 from barter_cffi.errors import DataError, RecvTimeoutError, StreamClosedError
 from barter_cffi.notice import Notice
-from barter_cffi.turn import CLOSED, Turns
+from barter_cffi.turn import WAS_CLOSED, Turns
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -63,11 +64,11 @@ class Source(Turns, Generic[EventT]):
             for item in self._unread:
                 return item
             status = self._refill(deadline)
-            if status == lib.BARTER_CLOSED:
+            if status == CLOSED:
                 return None
-            if status == lib.BARTER_TIMEOUT:
+            if status == TIMEOUT:
                 raise RecvTimeoutError(f"nothing arrived within {timeout} s")
-        raise StreamClosedError(CLOSED)
+        raise StreamClosedError(WAS_CLOSED)
 
     def try_recv(self) -> EventT | Notice | DataError | None:
         """The next item if it is there now, else None; never waits.
@@ -81,9 +82,9 @@ class Source(Turns, Generic[EventT]):
         while not self._closed:
             for item in self._unread:
                 return item
-            if self._refill(NOW) != lib.BARTER_OK:
+            if self._refill(NOW) != OK:
                 return None
-        raise StreamClosedError(CLOSED)
+        raise StreamClosedError(WAS_CLOSED)
 
     async def recv_async(self, timeout: float | None = None) -> EventT | Notice | DataError | None:
         """As `recv`, without blocking the event loop (asyncio, uvloop or trio). A cancelled call has taken nothing.
@@ -98,11 +99,11 @@ class Source(Turns, Generic[EventT]):
             for item in self._unread:
                 return item
             status = await self._refill_async(deadline)
-            if status == lib.BARTER_CLOSED:
+            if status == CLOSED:
                 return None
-            if status == lib.BARTER_TIMEOUT:
+            if status == TIMEOUT:
                 raise RecvTimeoutError(f"nothing arrived within {timeout} s")
-        raise StreamClosedError(CLOSED)
+        raise StreamClosedError(WAS_CLOSED)
 
     def recv_batch(self, max_events: int = MAX_EVENTS, timeout: float | None = None) -> Batch[EventT] | None:
         """What is there, at least one item; waits for it. None when the stream has ended, and for ever after.
@@ -127,11 +128,11 @@ class Source(Turns, Generic[EventT]):
                 _give_back(taken)
                 raise
             status = self._fetch(deadline, max_events)
-            if status == lib.BARTER_CLOSED:
+            if status == CLOSED:
                 return None
-            if status == lib.BARTER_TIMEOUT:
+            if status == TIMEOUT:
                 raise RecvTimeoutError(f"nothing arrived within {timeout} s")
-        raise StreamClosedError(CLOSED)
+        raise StreamClosedError(WAS_CLOSED)
 
     def try_recv_batch(self, max_events: int = MAX_EVENTS) -> Batch[EventT] | None:
         """What is there now, at least one item, else None; never waits. As `recv_batch` and `try_recv`."""
@@ -145,9 +146,9 @@ class Source(Turns, Generic[EventT]):
             except BaseException:
                 _give_back(taken)
                 raise
-            if self._fetch(NOW, max_events) != lib.BARTER_OK:
+            if self._fetch(NOW, max_events) != OK:
                 return None
-        raise StreamClosedError(CLOSED)
+        raise StreamClosedError(WAS_CLOSED)
 
     async def recv_batch_async(
         self, max_events: int = MAX_EVENTS, timeout: float | None = None
@@ -164,11 +165,11 @@ class Source(Turns, Generic[EventT]):
                 _give_back(taken)
                 raise
             status = await self._fetch_async(deadline, max_events)
-            if status == lib.BARTER_CLOSED:
+            if status == CLOSED:
                 return None
-            if status == lib.BARTER_TIMEOUT:
+            if status == TIMEOUT:
                 raise RecvTimeoutError(f"nothing arrived within {timeout} s")
-        raise StreamClosedError(CLOSED)
+        raise StreamClosedError(WAS_CLOSED)
 
     def batches(self, max_events: int = MAX_EVENTS, timeout: float | None = None) -> Batches[EventT]:
         """`recv_batch` as an iterator, for `for` and `async for`: ends when the stream ends or is closed. A
@@ -190,7 +191,7 @@ class Source(Turns, Generic[EventT]):
                 status = self._refill(None)
             except StreamClosedError:
                 raise StopIteration from None
-            if status == lib.BARTER_CLOSED:
+            if status == CLOSED:
                 raise StopIteration
         raise StopIteration
 
@@ -205,7 +206,7 @@ class Source(Turns, Generic[EventT]):
                 status = await self._refill_async(None)
             except StreamClosedError:
                 raise StopAsyncIteration from None
-            if status == lib.BARTER_CLOSED:
+            if status == CLOSED:
                 raise StopAsyncIteration
         raise StopAsyncIteration
 
@@ -253,15 +254,15 @@ class Source(Turns, Generic[EventT]):
     def _refill(self, deadline: int | None, by: object = None) -> int:
         """As `_fetch`, and what was received is decoded and can be taken; another thread may be faster."""
         self._check_process()
-        status = self._fetch(deadline, CHUNK, by)
-        if status == lib.BARTER_OK:
+        status = self._fetch(deadline, CHUNK, by, opens=True)
+        if status == OK and not length_hint(self._unread):
             self._open()
         return status
 
     async def _refill_async(self, deadline: int | None) -> int:
         self._check_process()
-        status = await self._fetch_async(deadline, CHUNK)
-        if status == lib.BARTER_OK:
+        status = await self._fetch_async(deadline, CHUNK, opens=True)
+        if status == OK and not length_hint(self._unread):
             self._open()
         return status
 

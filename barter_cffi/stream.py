@@ -5,13 +5,12 @@ chunk, and `_chunks`, batches not decoded yet. `source` says how it is read.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
 from operator import length_hint
 from typing import Any, Literal, cast
 
-from barter_cffi._ffi import check, ffi, lib, ready_fd, text
-from barter_cffi._wait import wait
+from barter_cffi._ffi import CLOSED, HANDLE_CLOSED, OK, check, ffi, lib, ready_fd, text
 from barter_cffi.batch import CHUNK, Batch, EventT
 from barter_cffi.errors import DataError
 from barter_cffi.instrument import ExchangeId, Instruments
@@ -52,7 +51,7 @@ class MarketStream(Source[EventT]):
         self._raises = errors == "raise"
         self._handle = handle
         self._instruments = Instruments(partial(text, lib.barter_stream_instruments, handle), instruments)
-        self._current: Batch[EventT] | None = None
+        self._current: Batch[EventT] | Records | None = None
         self._chunks: list[Batch[EventT]] = []
         self._incoming = Records()
         self._empty: Records | None = None
@@ -91,32 +90,45 @@ class MarketStream(Source[EventT]):
 
     def _there(self) -> int | None:
         if self._turn is None and len(self._incoming):
-            self._keep()  # a signal came between the library's return and the end of `_receive`
+            self._keep()  # a signal came between the library's return and the end of `_received`
         if self._chunks or length_hint(self._unread):
-            return int(lib.BARTER_OK)
+            return OK
         self._current = None
-        return int(lib.BARTER_CLOSED) if self._ended else None
+        return CLOSED if self._ended else None
 
-    def _receive(self, deadline: int | None, max_events: int) -> int:
+    def _wait(self, timeout_ns: int, max_events: int) -> int:
         if self._empty is None:
             self._empty = Records()  # now, and not when something is there
-        status = wait(partial(self._incoming.receive, self._handle, max_events), deadline)
-        if status == lib.BARTER_OK:
+        return self._incoming.receive(self._handle, max_events, timeout_ns)
+
+    def _received(self, status: int, opens: bool) -> int:
+        if status == OK:
             with self._lock:
-                self._keep()
-            return status
-        if status == lib.BARTER_HANDLE_CLOSED and not self._closed:
-            status = lib.BARTER_CLOSED  # at exit the library ends all streams
-        if status == lib.BARTER_CLOSED:
+                records, empty = self._incoming, self._empty
+                items: Iterable[Any] | None = None
+                # Few things of one kind, as there mostly are, are decoded at once.
+                if opens and not (self._chunks or self._closed or length_hint(self._unread)):
+                    items = records.decode_all(self._instruments)
+                if items is None or empty is None:
+                    self._keep()
+                else:
+                    self._current, self._unread, self._incoming, self._empty = records, iter(items), empty, None
+            return OK
+        if status == HANDLE_CLOSED and not self._closed:
+            status = CLOSED  # at exit the library ends all streams
+        if status == CLOSED:
             self._ended = True
         return check(status)
 
     def _keep(self) -> None:
         """Puts what the library has given behind the chunks that wait. The lock is held, and nobody receives."""
         records = self._incoming
-        chunk: Batch[EventT] = Batch(records, 0, len(records), self._instruments, self.sub_kind)
+        chunk = self._batch(records)
         empty = Records() if self._empty is None else self._empty
         self._chunks, self._incoming, self._empty = [*self._chunks, chunk], empty, None
+
+    def _batch(self, records: Records) -> Batch[EventT]:
+        return Batch(records, 0, len(records), self._instruments, self.sub_kind)
 
     def _open(self) -> None:
         """Decodes the first waiting chunk up to the first error that is to be raised, or raises that error.
@@ -171,10 +183,12 @@ class MarketStream(Source[EventT]):
         """A batch of what is left of the current chunk, which is `items`, or else of the first waiting one; and what
         `_unread` and `_chunks` are without it. Changes nothing. The lock is held.
         """
-        if items and self._current is not None:
-            end = len(self._current)
-            first = end - len(items)
-            return self._current._part(first, first + max_events), iter(items[max_events:]), self._chunks
+        current = self._current
+        if items and current is not None:
+            if isinstance(current, Records):
+                current = self._batch(current)
+            first = len(current) - len(items)
+            return current._part(first, first + max_events), iter(items[max_events:]), self._chunks
         if not self._chunks:
             return None, NOTHING, []
         batch, *waiting = self._chunks

@@ -14,14 +14,14 @@ from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Protocol
 
-from barter_cffi._ffi import lib
+from barter_cffi._ffi import TIMEOUT
 from barter_cffi._wait import FOREVER, NOW, left_ns, one_wait_ns
 from barter_cffi.errors import FORKED, ForkedError, StreamClosedError
 
 if TYPE_CHECKING:
     from barter_cffi.aio import Readiness
 
-CLOSED = "the stream was closed"
+WAS_CLOSED = "the stream was closed"
 
 
 class Listener(Protocol):
@@ -48,17 +48,23 @@ class Turns(ABC):
         """OK when something was received and not yet taken, CLOSED at the end, else None. The lock is held."""
 
     @abstractmethod
-    def _receive(self, deadline: int | None, max_events: int) -> int:
-        """Waits for more and keeps it: OK, TIMEOUT or CLOSED. Called by the one whose turn it is."""
+    def _wait(self, timeout_ns: int, max_events: int) -> int:
+        """Waits once for more; the status that `_received` is to be given. Called by the one whose turn it is."""
+
+    @abstractmethod
+    def _received(self, status: int, opens: bool) -> int:
+        """Keeps what `_wait` has found: OK, TIMEOUT or CLOSED. Called by the one whose turn it is. `opens`: it is to be
+        decoded, which may be done here.
+        """
 
     @abstractmethod
     def _ready_fd(self) -> int:
         """A descriptor of the caller's own that is readable when looking would give something."""
 
-    def _fetch(self, deadline: int | None, max_events: int, by: object = None) -> int:
+    def _fetch(self, deadline: int | None, max_events: int, by: object = None, *, opens: bool = False) -> int:
         """OK when something was received and not yet taken, TIMEOUT when the deadline is past, CLOSED at the end.
 
-        `by` is the listener on whose behalf this is, which need not be told.
+        `by` is the listener on whose behalf this is, which need not be told. `opens`: see `_received`.
         """
         # The wait for the turn holds no lock on its way out: a `Condition` takes its lock again, and a signal that ends
         # that makes `with` release what another thread holds. And a queue is told twice without harm.
@@ -67,7 +73,7 @@ class Turns(ABC):
             while True:
                 with self._lock:
                     if self._closed:
-                        raise StreamClosedError(CLOSED)
+                        raise StreamClosedError(WAS_CLOSED)
                     status = self._there()
                     if status is not None:
                         return status
@@ -76,13 +82,16 @@ class Turns(ABC):
                         break
                     left = one_wait_ns(left_ns(deadline))
                     if left == 0:
-                        return int(lib.BARTER_TIMEOUT)
+                        return TIMEOUT
                     self._waiting.add(turn.told)
                     if self._turn is None:  # given up before this one waited, so it may not be told
                         continue
                 with suppress(Empty):
                     turn.told.get(timeout=None if left == FOREVER else left / 1e9)
-            return self._receive(deadline, max_events)
+            while True:
+                status = self._wait(one_wait_ns(left_ns(deadline)), max_events)
+                if status != TIMEOUT or left_ns(deadline) == 0:
+                    return self._received(status, opens)
         finally:
             # The `try` stands here and not in what it calls: a signal may also come as that begins.
             try:
@@ -91,9 +100,9 @@ class Turns(ABC):
                 self._leave(turn, by)
                 raise
 
-    async def _fetch_async(self, deadline: int | None, max_events: int) -> int:
+    async def _fetch_async(self, deadline: int | None, max_events: int, *, opens: bool = False) -> int:
         awaited = self._awaited or self._readiness()
-        return await awaited.wait(lambda by: self._fetch(NOW, max_events, by), self._ready_fd, deadline)
+        return await awaited.wait(lambda by: self._fetch(NOW, max_events, by, opens=opens), self._ready_fd, deadline)
 
     def _readiness(self) -> Readiness:
         from barter_cffi import aio
@@ -117,14 +126,14 @@ class Turns(ABC):
             turn.is_to_be_told = True
             self._turn = None
         if turn.is_to_be_told:
-            self._tell(by)
+            if self._waiting or self._listeners:
+                self._tell(by)
             turn.is_to_be_told = False
-        self._waiting.discard(turn.told)
+        if self._waiting:
+            self._waiting.discard(turn.told)
 
     def _tell(self, by: object) -> None:
         """Wakes who waits for the turn, and, where there is something or the end, who listens."""
-        if not self._waiting and not self._listeners:
-            return
         with self._lock:
             for told in [*self._waiting]:
                 told.put(None)

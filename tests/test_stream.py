@@ -490,7 +490,7 @@ class Interrupting:
         sys.settrace(None)
 
     def _called(self, frame: FrameType, event: str, _: object) -> Any:
-        if frame.f_code is MarketStream._receive.__code__:
+        if frame.f_code is MarketStream._wait.__code__:
             return self._receives
         if self.has_received and not self.has_raised and frame.f_code.co_filename.startswith(self._package):
             self.left -= 1

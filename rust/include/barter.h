@@ -49,7 +49,7 @@ extern "C" {
 
 enum {
   /** `major << 16 | minor` of this header. */
-  BARTER_ABI_VERSION = 65538
+  BARTER_ABI_VERSION = 65539
 };
 
 /** `barter_event.instrument` of a record that belongs to none. */
@@ -429,6 +429,15 @@ typedef struct {
   size_t text_len;
   /** Key of what keeps the memory; 0 where there is nothing to free. */
   uint64_t owner;
+  /**
+   * Bit n is set where a record of kind n may be among them (`BARTER_EVENT_*`): where no other is, all are of that
+   * kind. Since 1.3.
+   */
+  uint64_t kinds;
+  /** `BARTER_FLAG_*` that a record among them may have: one that is not set here no record has. Since 1.3. */
+  uint32_t flags;
+  /** Zero. */
+  uint32_t reserved;
 } barter_batch;
 
 /** The state of a maintained order book at one moment. */

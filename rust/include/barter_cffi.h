@@ -1,7 +1,7 @@
 /* The declarations of barter.h for cffi; written by `build.py header`. */
 
 enum {
-  BARTER_ABI_VERSION = 65538
+  BARTER_ABI_VERSION = 65539
 };
 
 enum {
@@ -213,6 +213,9 @@ typedef struct {
   const uint8_t *text;
   size_t text_len;
   uint64_t owner;
+  uint64_t kinds;
+  uint32_t flags;
+  uint32_t reserved;
 } barter_batch;
 
 typedef struct {

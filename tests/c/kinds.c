@@ -39,6 +39,13 @@ static barter_batch received(barter_stream *stream, size_t expected) {
     CHECK(barter_stream_recv(stream, 1024, SECOND_NS, &batch) == BARTER_OK);
     CHECK(batch.struct_size == sizeof batch && batch.event_size == sizeof(barter_event));
     CHECK(batch.events_len == expected);
+    uint64_t kinds = 0;
+    uint32_t flags = 0;
+    for (size_t i = 0; i < batch.events_len; i++) {
+        kinds |= UINT64_C(1) << batch.events[i].kind;
+        flags |= batch.events[i].flags;
+    }
+    CHECK(batch.kinds == kinds && batch.flags == flags && batch.reserved == 0);
     return batch;
 }
 
@@ -200,6 +207,32 @@ static void liquidations(barter_streams *streams, barter_test_injector *injector
     barter_stream_free(stream);
 }
 
+/* A caller with the header of ABI 1.0 knows no more than the first 64 bytes of a batch. */
+static void first_form(void) {
+    barter_streams *streams = NULL;
+    barter_test_injector *injector = NULL;
+    CHECK(barter_test_streams(SOURCES, strlen(SOURCES), &streams, &injector) == BARTER_OK);
+    const char *spot = "{\"exchange\": \"binance_spot\", \"base\": \"btc\", \"quote\": \"usdt\"}";
+    uint32_t btc = 9;
+    CHECK(barter_test_instrument(injector, spot, strlen(spot), &btc) == BARTER_OK);
+    barter_stream *stream = selected(streams, BARTER_SUB_TRADES, "binance_spot");
+    barter_event sent = header(BARTER_EVENT_TRADE, "binance_spot", btc);
+    sent.payload.trade.side = BARTER_SIDE_BUY;
+    CHECK(barter_test_push(injector, &sent, 1, NULL, 0, NULL, 0) == BARTER_OK);
+
+    barter_batch batch;
+    memset(&batch, 0xff, sizeof batch);
+    batch.struct_size = 63;
+    CHECK(barter_stream_recv(stream, 1, SECOND_NS, &batch) == BARTER_INVALID_ARGUMENT);
+    batch.struct_size = 64;
+    CHECK(barter_stream_recv(stream, 1, SECOND_NS, &batch) == BARTER_OK);
+    CHECK(batch.struct_size == 64 && batch.events_len == 1 && batch.owner != 0);
+    CHECK(barter_batch_free(&batch) == BARTER_OK && batch.owner == 0 && batch.events == NULL);
+    CHECK(batch.kinds == UINT64_MAX && batch.flags == UINT32_MAX && batch.reserved == UINT32_MAX);
+    CHECK(barter_stream_free(stream) == BARTER_OK);
+    CHECK(barter_test_injector_free(injector) == BARTER_OK && barter_streams_free(streams) == BARTER_OK);
+}
+
 int main(void) {
     CHECK(barter_abi_version() >> 16 == BARTER_ABI_VERSION >> 16);
     CHECK(barter_abi_version() >= BARTER_ABI_VERSION && BARTER_ABI_VERSION > 1 << 16);
@@ -213,6 +246,7 @@ int main(void) {
     CHECK(barter_test_instrument(injector, perpetual, strlen(perpetual), &of_perpetual) == BARTER_OK);
     CHECK(of_spot == 0 && of_perpetual == 1);
 
+    first_form();
     trades(streams, injector, of_spot);
     l1(streams, injector, of_spot);
     l2(streams, injector, of_spot);

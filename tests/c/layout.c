@@ -29,7 +29,9 @@ int main(void) {
     AT(barter_batch, event_size, 4);
     AT(barter_batch, events, 8);
     AT(barter_batch, owner, 56);
-    CHECK(sizeof(barter_batch) == 64);
+    AT(barter_batch, kinds, 64);
+    AT(barter_batch, flags, 72);
+    CHECK(sizeof(barter_batch) == 80);
 
     /* The library agrees. */
     char layout[4096];

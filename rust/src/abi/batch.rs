@@ -1,14 +1,14 @@
 //! `barter_batch`: records that `barter_stream_recv` handed out.
 
-use super::{barter_status, declared_size, free};
+use super::{barter_status, declared_size, free, write_known};
 use crate::{
-    event::{BarterEvent, BarterLevel},
+    event::{Among, BarterEvent, BarterLevel},
     handle,
     queue::Slice,
     runtime,
     status::{Result, Status},
 };
-use std::sync::Arc;
+use std::{mem::offset_of, sync::Arc};
 
 /// Records with the levels and text that they refer to: immutable, independent of its stream, readable from any thread
 /// until it is freed.
@@ -33,7 +33,17 @@ pub struct BarterBatch {
     pub text_len: usize,
     /// Key of what keeps the memory; 0 where there is nothing to free.
     pub owner: u64,
+    /// Bit n is set where a record of kind n may be among them (`BARTER_EVENT_*`): where no other is, all are of that
+    /// kind. Since 1.3.
+    pub kinds: u64,
+    /// `BARTER_FLAG_*` that a record among them may have: one that is not set here no record has. Since 1.3.
+    pub flags: u32,
+    /// Zero.
+    pub reserved: u32,
 }
+
+/// What it was in ABI 1.0.
+const FIRST_SIZE: usize = offset_of!(BarterBatch, kinds);
 
 impl BarterBatch {
     const fn nothing(struct_size: u32) -> Self {
@@ -47,6 +57,9 @@ impl BarterBatch {
             text: std::ptr::null(),
             text_len: 0,
             owner: 0,
+            kinds: 0,
+            flags: 0,
+            reserved: 0,
         }
     }
 
@@ -57,8 +70,8 @@ impl BarterBatch {
     pub(super) unsafe fn empty(out: *mut Self) -> Result<()> {
         // SAFETY: the caller vouches for it; the size was checked before the write.
         unsafe {
-            let struct_size = declared_size(out, size_of::<Self>())?;
-            out.write(Self::nothing(struct_size));
+            let struct_size = declared_size(out, FIRST_SIZE)?;
+            write_known(out, &Self::nothing(struct_size), struct_size);
         }
         Ok(())
     }
@@ -69,6 +82,7 @@ impl BarterBatch {
     /// As for [`Self::empty`].
     pub(super) unsafe fn fill(out: *mut Self, slice: Arc<Slice>) -> Result<()> {
         let (events, records) = (slice.events(), slice.records());
+        let Among { kinds, flags } = records.among;
         let mut batch = Self {
             struct_size: 0,
             event_size: size_of::<BarterEvent>() as u32,
@@ -79,12 +93,15 @@ impl BarterBatch {
             text: records.text.as_ptr(),
             text_len: records.text.len(),
             owner: 0,
+            kinds,
+            flags: flags.into(),
+            reserved: 0,
         };
         batch.owner = handle::insert(slice)?;
         // SAFETY: the caller vouches for it; the size was checked before the write.
         unsafe {
-            batch.struct_size = declared_size(out, size_of::<Self>())?;
-            out.write(batch);
+            batch.struct_size = declared_size(out, FIRST_SIZE)?;
+            write_known(out, &batch, batch.struct_size);
         }
         Ok(())
     }
@@ -103,13 +120,11 @@ pub unsafe extern "C" fn barter_batch_free(batch: *mut BarterBatch) -> barter_st
         return Status::Ok as barter_status;
     }
     // SAFETY: not NULL, and the caller vouches for the rest.
-    let BarterBatch {
-        struct_size, owner, ..
-    } = unsafe { batch.read() };
+    let (struct_size, owner) = unsafe { ((*batch).struct_size, (*batch).owner) };
     let status = free::<Slice>(owner, |_| {});
     if status == Status::Ok as barter_status {
         // SAFETY: as above.
-        unsafe { batch.write(BarterBatch::nothing(struct_size)) };
+        unsafe { write_known(batch, &BarterBatch::nothing(struct_size), struct_size) };
     }
     status
 }

@@ -1,6 +1,8 @@
 //! `barter_stream_metrics`: what a stream or a set of streams has come to, as numbers, and as JSON with the connections.
 
-use super::{barter_status, barter_stream, barter_streams, call, copy_out, declared_size, live};
+use super::{
+    barter_status, barter_stream, barter_streams, call, copy_out, declared_size, live, write_known,
+};
 use crate::{
     metrics::Metrics,
     status::{Result, Status},
@@ -195,12 +197,8 @@ unsafe fn fill(out: *mut BarterStreamMetrics, counts: Metrics) -> Result<Status>
         bytes,
         control_frames,
     };
-    let known = size_of_val(&metrics).min(struct_size as usize);
-    // SAFETY: `known` is within the library's struct and within the size that the caller vouches for.
-    unsafe {
-        out.cast::<u8>()
-            .copy_from_nonoverlapping((&raw const metrics).cast(), known);
-    }
+    // SAFETY: the caller vouches for what it declared.
+    unsafe { write_known(out, &metrics, struct_size) };
     Ok(Status::Ok)
 }
 

@@ -189,6 +189,19 @@ unsafe fn declared_size<T>(out: *const T, least: usize) -> Result<u32> {
     Ok(declared)
 }
 
+/// Writes as much of a struct as its caller knows of, who declared `struct_size`.
+///
+/// # Safety
+/// `out` is valid for writes of `struct_size` bytes.
+unsafe fn write_known<T: Copy>(out: *mut T, whole: &T, struct_size: u32) {
+    let known = size_of::<T>().min(struct_size as usize);
+    // SAFETY: `known` is within the library's struct and within the size that the caller vouches for.
+    unsafe {
+        out.cast::<u8>()
+            .copy_from_nonoverlapping((&raw const *whole).cast(), known);
+    }
+}
+
 /// UTF-8 text of C's.
 ///
 /// # Safety

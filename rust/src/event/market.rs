@@ -29,7 +29,7 @@ pub trait Record {
 /// Appends one market event.
 pub fn push_event<K: Record>(records: &mut Records, event: &MarketEvent<InstrumentIndex, K>) {
     let (kind, flags, payload) = event.kind.payload(records);
-    records.events.push(BarterEvent {
+    records.push(BarterEvent {
         time_exchange_ns: nanoseconds(event.time_exchange),
         time_received_ns: nanoseconds(event.time_received),
         instrument: instrument_number(event.instrument),

@@ -69,7 +69,7 @@ pub fn push_notice(records: &mut Records, notice: &Notice) {
     for instrument in &notice.instruments {
         records.text.extend_from_slice(&instrument.to_ne_bytes());
     }
-    records.events.push(BarterEvent {
+    records.push(BarterEvent {
         time_exchange_ns: notice.time_ns,
         time_received_ns: notice.time_ns,
         instrument: notice.instrument,

@@ -11,6 +11,17 @@ pub struct Records {
     pub levels: Vec<BarterLevel>,
     /// Ids, messages and instrument lists.
     pub text: Vec<u8>,
+    /// What is among the records.
+    pub among: Among,
+}
+
+/// What kinds and flags some records have, without a look at each.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Among {
+    /// Bit n is set where a record is of kind n.
+    pub kinds: u64,
+    /// Every flag that a record has.
+    pub flags: u8,
 }
 
 impl Records {
@@ -19,8 +30,17 @@ impl Records {
         bytes_of(self.events.len(), self.levels.len(), self.text.len())
     }
 
+    /// Appends a record whose levels and text are there.
+    #[inline]
+    pub fn push(&mut self, event: BarterEvent) {
+        self.among.kinds |= 1 << event.kind;
+        self.among.flags |= event.flags;
+        self.events.push(event);
+    }
+
     /// Empties them and keeps the memory.
     pub fn clear(&mut self) {
+        self.among = Among::default();
         self.events.clear();
         self.levels.clear();
         self.text.clear();
@@ -43,7 +63,7 @@ impl Records {
                 notice.instruments_len as usize * size_of::<u32>(),
             );
         }
-        self.events.push(event);
+        self.push(event);
     }
 
     fn copy_text(&mut self, other: &Records, offset: u64, len: usize) -> u64 {

@@ -93,7 +93,7 @@ impl Book {
             (book.bids_offset, book.bids_len) = append(&self.bids);
             (book.asks_offset, book.asks_len) = append(&self.asks);
         }
-        records.events.push(made);
+        records.push(made);
     }
 
     /// Levels of both sides.
