@@ -7,9 +7,11 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from typing import Any, Literal
 
 import pytest
+from harness import eventually
 from local_exchange_compare import (
     BOOKS,
     BOUND_S,
@@ -40,6 +42,7 @@ from barter_cffi import (
     DataError,
     MarketEvent,
     Notice,
+    QueueOptions,
     Reconnected,
     Reconnecting,
     StreamOptions,
@@ -412,3 +415,16 @@ def test_a_path_of_the_options_replaces_the_exchanges_own(quiet: LocalExchange) 
         assert_same(got, sent)
     with pytest.raises(ConnectError, match="/binance_futures_usd/nowhere"):
         init_dynamic_streams([[to(name, description, "trades")]], at("/nowhere"))
+
+
+@pytest.mark.parametrize("spin", [0.0, 0.05])
+def test_what_arrives_is_read_though_the_reader_that_read_the_sockets_does_not_come_back(spin: float) -> None:
+    with LocalExchange(["kraken"], rate=200.0) as exchange:
+        market = served(exchange, "kraken")[0][1]
+        set_options = replace(options(exchange), queue=QueueOptions(spin=spin))
+        with init_dynamic_streams([to("kraken", market, "trades")], set_options) as streams:
+            stream = select(streams, "kraken", "trades")
+            for _ in range(3):
+                take(stream, 20)  # it waits for each, and comes back at once
+                left = stream.metrics().frames
+                eventually(partial(lambda left: stream.metrics().frames >= left + 20, left))

@@ -188,7 +188,8 @@ def test_the_set_of_streams_is_made_of_upstreams_dynamic_streams() -> None:
     assert re.search(r'^barter-data = (\{ version = )?"=?0\.13', manifest, re.MULTILINE), "from the registry"
 
 
-def test_callers_need_no_event_loop_and_all_sets_share_one_runtime(tmp_path: Path) -> None:
+@pytest.mark.parametrize("workers", [None, 1, 3])
+def test_callers_need_no_event_loop_and_all_sets_share_one_runtime(workers: int | None, tmp_path: Path) -> None:
     """A Tokio runtime that the library manages and shares does the work: callers need no event loop of their own."""
     program = f"""
 import os, sys, threading
@@ -212,13 +213,13 @@ print(threads - 1)
     run = subprocess.run(
         command,
         cwd=tmp_path,
-        env={**os.environ, "BARTER_WORKER_THREADS": "3"},
+        env={**os.environ, **({} if workers is None else {"BARTER_WORKER_THREADS": str(workers)})},
         capture_output=True,
         text=True,
         timeout=30,
     )
     assert run.returncode == 0, run.stderr
-    assert int(run.stdout) == 3, "the workers that were asked for and no other thread"
+    assert int(run.stdout) == (workers or 1), "the workers that were asked for and no other thread"
 
 
 @pytest.mark.parametrize("kind", KINDS)

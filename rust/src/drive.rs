@@ -117,6 +117,13 @@ impl Driver {
         self.runtime.block_on(future)
     }
 
+    /// Something was asked of the runtime: where nobody drives the keeper begins to, at once.
+    pub(crate) fn attend(&self) {
+        if self.is_with_readers() && self.readers.load(SeqCst) == 0 {
+            self.give_back();
+        }
+    }
+
     /// What the keeper does.
     fn keep(&self) {
         loop {
@@ -290,6 +297,20 @@ mod tests {
             }
         });
         assert_ne!(thread_that_drives(driver), thread::current().id());
+    }
+
+    #[test]
+    fn what_is_asked_for_is_attended_to_at_once_though_a_reader_was_to_come_back() {
+        let driver = Driver::start("keeper").unwrap();
+        let waits = (0..100).map(|_| {
+            driver.drive(true, async { sleep(Duration::from_micros(100)).await });
+            driver.attend();
+            let asked = Instant::now();
+            thread_that_drives(driver);
+            asked.elapsed()
+        });
+        let (soon, late): (Vec<_>, Vec<_>) = waits.partition(|wait| *wait < GRACE);
+        assert!(soon.len() > late.len(), "{late:?}");
     }
 
     #[test]

@@ -37,10 +37,11 @@ impl Threads {
     }
 }
 
-/// The runtime.
+/// The runtime, for something that is to be done soon.
 pub fn handle() -> Result<Handle> {
     static BUILDING: Mutex<()> = Mutex::new(());
     if let Some(runtime) = RUNTIME.get() {
+        attend();
         return Ok(runtime.handle().clone());
     }
     let _alone = BUILDING.lock();
@@ -59,6 +60,13 @@ pub fn handle() -> Result<Handle> {
 pub fn forked() -> bool {
     let running_in = PROCESS.load(Ordering::Acquire);
     running_in != 0 && running_in != std::process::id()
+}
+
+/// Something was asked of the runtime that is to be done soon: somebody drives it from now on.
+pub(crate) fn attend() {
+    if let Some(Threads::One(driver)) = RUNTIME.get() {
+        driver.attend();
+    }
 }
 
 /// What drives the runtime, for a thread that waits and is none of a runtime itself; `None` where the runtime has not

@@ -345,6 +345,7 @@ impl Streams {
         if let Some(addition) = addition.upgrade() {
             addition.close();
         }
+        runtime::attend();
     }
 }
 

@@ -21,6 +21,7 @@ use crate::{
     options::QueueOptions,
     platform::ReadySignal,
     pump::{Source, Target},
+    runtime,
     status::{Error, Result, Status},
     subscription::{ConnectionPlan, SubKind},
 };
@@ -244,6 +245,7 @@ impl Queue {
         self.changed(&mut state);
         drop(state);
         drop(discarded);
+        runtime::attend();
     }
 
     /// A descriptor of the caller's own that is readable exactly when `recv` would not wait.

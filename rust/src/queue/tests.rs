@@ -3,6 +3,7 @@ mod books;
 mod doors;
 mod laws;
 mod policies;
+mod receiving;
 mod succession;
 
 use super::{state::CHUNK_EVENTS_MAX, *};

@@ -4,6 +4,7 @@
 use super::{Streams, feeds::Carried, subscribe::in_memory};
 use crate::{
     instrument::Instrument,
+    runtime,
     status::{Error, Result, Status},
     subscription::{SubKind, parse_batches},
 };
@@ -46,6 +47,7 @@ impl Streams {
             }
             feed.left(key, instruments);
         }
+        runtime::attend();
         Ok(())
     }
 }
