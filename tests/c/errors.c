@@ -65,6 +65,7 @@ static void nulls(void) {
     CHECK_ERROR(barter_stream_wake(NULL), BARTER_NULL_POINTER, "barter_stream");
     CHECK_ERROR(barter_stream_close(NULL), BARTER_NULL_POINTER, "barter_stream");
     CHECK_ERROR(barter_stream_ready_fd(NULL, NULL), BARTER_NULL_POINTER, "fd");
+    CHECK_ERROR(barter_markets_ready_fd(NULL, NULL), BARTER_NULL_POINTER, "fd");
     CHECK_ERROR(barter_stream_metrics_get(NULL, NULL), BARTER_NULL_POINTER, "barter_stream");
     CHECK_ERROR(barter_streams_metrics_get(NULL, NULL), BARTER_NULL_POINTER, "barter_streams");
     CHECK_ERROR(barter_stream_metrics_json(NULL, NULL, 0, &len), BARTER_NULL_POINTER, "barter_stream");
