@@ -83,7 +83,7 @@ impl Queue {
             if version > seen {
                 return Changed::To(version);
             }
-            if state.producers == 0 {
+            if state.is_over() {
                 return Changed::Ended;
             }
             if timed_out {
@@ -151,7 +151,7 @@ impl State {
 
     /// Tells those who wait for the next change of maintained books, if it has come or none can come any more.
     pub(super) fn tell_next_change(&mut self) {
-        let over = self.closed || self.producers == 0;
+        let over = self.closed || self.is_over();
         let version = self.version;
         if let Some((_, mut told)) = self.next_change.take_if(|(at, _)| over || *at != version) {
             told.set(true);

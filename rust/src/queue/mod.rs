@@ -221,7 +221,7 @@ impl Queue {
     pub(crate) fn producer_gone(&self) {
         let mut state = self.state.lock();
         state.producers = state.producers.saturating_sub(1);
-        if state.producers == 0 {
+        if state.is_over() {
             self.readable.notify_all();
         }
         self.changed(&mut state);

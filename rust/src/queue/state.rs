@@ -146,7 +146,7 @@ impl State {
 
     /// Whether `recv` would not wait.
     pub(super) fn ready(&self) -> bool {
-        self.closed || self.woken || self.producers == 0 || self.has_records()
+        self.closed || self.woken || self.is_over() || self.has_records()
     }
 
     fn has_records(&self) -> bool {
@@ -171,7 +171,7 @@ impl State {
 
     /// Whether anything can still come: not once it was closed or has closed itself, or all its producers have ended.
     pub(super) fn takes_more(&self) -> bool {
-        !self.closed && self.producers > 0 && !self.overflowed()
+        !self.closed && !self.is_over() && !self.overflowed()
     }
 
     /// Whether nobody brings anything any more.

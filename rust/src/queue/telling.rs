@@ -33,7 +33,7 @@ impl State {
 
     /// Puts what was lost behind the chunks in their place, when all of them are gone.
     pub(super) fn tell_end(&mut self) {
-        if self.ending.is_some() && self.producers > 0 {
+        if self.ending.is_some() && !self.is_over() {
             return;
         }
         let gap = mem::take(&mut self.back);
