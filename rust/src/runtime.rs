@@ -17,6 +17,9 @@ use tokio::runtime::{Builder, Handle, Runtime};
 pub const WORKER_THREADS_VARIABLE: &str = "BARTER_WORKER_THREADS";
 
 const THREAD_NAME: &str = "barter-worker";
+/// Stack that a thread must have left to drive. An optimised TLS handshake takes less than 96 KiB of it.
+const STACK_MIN: usize = 256 << 10;
+
 const WORKER_THREADS_MAX: usize = 256;
 
 static RUNTIME: OnceLock<Threads> = OnceLock::new();
@@ -69,13 +72,14 @@ pub(crate) fn attend() {
     }
 }
 
-/// What drives the runtime, for a thread that waits and is none of a runtime itself; `None` where the runtime has not
-/// begun, or has several threads.
+/// What drives the runtime, for a thread that waits, is none of a runtime itself and has room on its stack for whatever
+/// there is to do; `None` where the runtime has not begun, or has several threads.
 pub(crate) fn driver() -> Option<&'static Driver> {
-    match RUNTIME.get()? {
-        Threads::One(driver) => Handle::try_current().is_err().then_some(*driver),
-        Threads::Several(_) => None,
-    }
+    let Threads::One(driver) = RUNTIME.get()? else {
+        return None;
+    };
+    let roomy = stacker::remaining_stack().is_some_and(|left| left >= STACK_MIN);
+    (roomy && Handle::try_current().is_err()).then_some(*driver)
 }
 
 /// Waits for the runtime to do something. Not for threads of a runtime.

@@ -91,3 +91,17 @@ fn in_a_runtime_of_another_nobody_drives_and_everything_is_received() {
         }
     });
 }
+
+#[test]
+fn a_thread_with_little_stack_does_not_drive_and_receives_everything() {
+    let small = thread::Builder::new().stack_size(128 << 10);
+    let reader = small.spawn(|| {
+        let queue = with_spin(Duration::ZERO);
+        for _ in 0..5 {
+            let by = push_later(&queue);
+            assert!(matches!(queue.recv(1, None), Received::Records(_)));
+            assert_ne!(by.recv().unwrap(), thread::current().id());
+        }
+    });
+    reader.unwrap().join().unwrap();
+}
