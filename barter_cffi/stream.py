@@ -113,6 +113,8 @@ class MarketStream(Source[EventT]):
                     self._keep()
                 else:
                     self._current, self._unread, self._incoming, self._empty = records, iter(items), empty, None
+                    if self._closed:
+                        self._unread = NOTHING
             return OK
         if status == HANDLE_CLOSED and not self._closed:
             status = CLOSED  # at exit the library ends all streams

@@ -14,7 +14,7 @@ from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Protocol
 
-from barter_cffi._ffi import TIMEOUT
+from barter_cffi._ffi import CLOSED, TIMEOUT
 from barter_cffi._wait import FOREVER, NOW, left_ns, one_wait_ns
 from barter_cffi.errors import FORKED, ForkedError, StreamClosedError
 
@@ -91,7 +91,11 @@ class Turns(ABC):
             while True:
                 status = self._wait(one_wait_ns(left_ns(deadline)), max_events)
                 if status != TIMEOUT or left_ns(deadline) == 0:
-                    return self._received(status, opens)
+                    break
+            status = self._received(status, opens)
+            if status == CLOSED and self._closed:
+                raise StreamClosedError(WAS_CLOSED)
+            return status
         finally:
             # The `try` stands here and not in what it calls: a signal may also come as that begins.
             try:

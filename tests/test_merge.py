@@ -26,6 +26,9 @@ from barter_cffi import (
     TradeEvent,
     merge,
 )
+from barter_cffi._ffi import TIMEOUT
+from barter_cffi.instrument import Instruments
+from barter_cffi.record import Records
 from barter_cffi.testing import Injector, in_memory
 
 BACKENDS: dict[str, dict[str, Any]] = {
@@ -234,6 +237,40 @@ def test_items_of_a_stream_that_was_closed_do_not_come_any_more() -> None:
     assert merged.recv(BOUND_S) is not None
     one.close()
     assert merged.try_recv() is None
+
+
+def test_nothing_comes_of_a_stream_that_was_closed_while_it_was_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
+    [one, two], injectors = several(2)
+    merged = merge(one, two)
+    assert merged.try_recv() is None
+    sent = trade(btc(injectors[1]))
+    injectors[1].push(sent)
+    assert merged.recv(BOUND_S) == sent  # from now on what arrives is decoded where it is received
+    decode_all = Records.decode_all
+
+    def closing(records: Records, instruments: Instruments) -> Any:
+        items = decode_all(records, instruments)
+        assert items
+        two.close()
+        return items
+
+    monkeypatch.setattr(Records, "decode_all", closing)
+    injectors[1].push_many([sent] * 3)
+    assert merged.try_recv() is None
+    assert two.closed
+
+
+def test_a_recv_that_finds_all_closed_between_two_waits_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    streams, _injectors = several(2)
+    merged = merge(*streams)
+
+    def close_meanwhile(members: object, timeout_ns: int) -> int:
+        merged.close()
+        return TIMEOUT
+
+    monkeypatch.setattr(type(merged._members), "wait", close_meanwhile)
+    with pytest.raises(StreamClosedError):
+        merged.recv()
 
 
 def test_threads_on_the_merged_and_on_its_streams_lose_and_repeat_nothing() -> None:

@@ -79,7 +79,8 @@ pub(crate) fn driver() -> Option<&'static Driver> {
         return None;
     };
     let roomy = stacker::remaining_stack().is_some_and(|left| left >= STACK_MIN);
-    (roomy && Handle::try_current().is_err()).then_some(*driver)
+    let of_none = Handle::try_current().is_err_and(|error| error.is_missing_context());
+    (roomy && of_none).then_some(*driver)
 }
 
 /// Waits for the runtime to do something. Not for threads of a runtime.

@@ -42,7 +42,6 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
-    task::Waker,
 };
 use tokio::{runtime::Handle, sync::Notify, task::AbortHandle};
 
@@ -300,7 +299,7 @@ impl Queue {
             state.tell_next_change();
         }
         if ready {
-            state.driving.drain(..).for_each(Waker::wake);
+            state.driving.wake();
             if state.waiters > 0 {
                 self.readable.notify_one();
             }

@@ -5,10 +5,10 @@ use super::{Queue, Received, State};
 use crate::{drive::Driver, runtime};
 use parking_lot::MutexGuard;
 use std::{
-    future::poll_fn,
     mem,
+    pin::Pin,
     sync::atomic::Ordering,
-    task::{Context, Poll},
+    task::{Context, Poll, Waker},
     time::{Duration, Instant},
 };
 use tokio::task::yield_now;
@@ -19,8 +19,8 @@ const AWAY_MAX: Duration = Duration::from_micros(200);
 /// A reader drives when its last wait took longer: what comes in shorter order keeps the runtime busy anyway.
 const SHORT_WAIT: Duration = Duration::from_micros(200);
 
-/// In so many turns a driver has read what is there.
-const TURNS_OF_A_LOOK: u32 = 2;
+/// A wait that ends sooner is not for driving: the runtime's clock counts whole milliseconds.
+const SHORT_LIMIT: Duration = Duration::from_millis(2);
 
 /// How the readers of a queue have waited so far.
 #[derive(Default)]
@@ -47,34 +47,46 @@ impl Queue {
     /// Waits for records until `deadline` (`None`: for ever) and takes at most `max` of them.
     pub fn recv(&self, max: usize, deadline: Option<Instant>) -> Received {
         let mut state = self.state.lock();
-        let (mut began, mut comes_back, mut was_late) = (None, false, false);
-        loop {
-            if let Some(found) = self.look(&mut state, max) {
-                state.habit.leaves(began);
-                return found;
-            }
-            let now = Instant::now();
-            let is_late = deadline.is_some_and(|deadline| deadline <= now);
-            if began.is_none() {
-                began = Some(now);
-                comes_back = state.habit.comes_back(now);
-            }
-            let drives = comes_back && state.habit.waited_long;
-            let driver = runtime::driver()
-                .filter(|driver| driver.is_with_readers() || (drives && driver.is_idle()));
-            match driver {
-                Some(driver) if !was_late => {
-                    let ready = self.ready_or_late(driver, now, deadline);
-                    MutexGuard::unlocked(&mut state, || driver.drive(comes_back, ready));
-                    was_late = is_late;
-                }
-                _ if is_late => {
-                    state.habit.leaves(began);
-                    return Received::Timeout;
-                }
-                _ => self.sleep(&mut state, now, deadline),
-            }
+        if let Some(found) = self.look(&mut state, max) {
+            state.habit.leaves(None);
+            return found;
         }
+        let began = Instant::now();
+        let wait = Wait {
+            spins_until: began + self.options.spin,
+            deadline,
+            comes_back: state.habit.comes_back(began),
+        };
+        let drives = wait.comes_back && state.habit.waited_long;
+        let found = loop {
+            let now = Instant::now();
+            if deadline.is_some_and(|deadline| deadline <= now) {
+                if let Some(driver) = runtime::driver() {
+                    driver.attend_unless_driven();
+                }
+                break Received::Timeout;
+            }
+            let is_short = deadline.is_some_and(|deadline| deadline < now + SHORT_LIMIT);
+            match runtime::driver() {
+                Some(driver)
+                    if !is_short && (driver.is_with_readers() || drives && driver.is_idle()) =>
+                {
+                    let ready = self.ready_or_late(driver, &wait);
+                    MutexGuard::unlocked(&mut state, || driver.drive(wait.comes_back, ready));
+                }
+                driver => {
+                    if let Some(driver) = driver {
+                        driver.attend_unless_driven();
+                    }
+                    self.sleep(&mut state, &wait);
+                }
+            }
+            if let Some(found) = self.look(&mut state, max) {
+                break found;
+            }
+        };
+        state.habit.leaves(Some(began));
+        found
     }
 
     /// What there is for a reader now.
@@ -99,20 +111,17 @@ impl Queue {
 
     /// Sleeps until there may be something or the time is up; before that, looks again and again for as long as the
     /// options say.
-    fn sleep(&self, state: &mut MutexGuard<'_, State>, now: Instant, deadline: Option<Instant>) {
-        if !self.options.spin.is_zero() {
-            let end = self.spins_until(now, deadline);
-            MutexGuard::unlocked(state, || {
-                while !self.is_ready() && Instant::now() < end {
-                    std::hint::spin_loop();
-                }
-            });
-            if state.ready() {
-                return;
+    fn sleep(&self, state: &mut MutexGuard<'_, State>, wait: &Wait) {
+        MutexGuard::unlocked(state, || {
+            while !self.is_ready() && wait.spins() {
+                std::hint::spin_loop();
             }
+        });
+        if state.ready() {
+            return;
         }
         state.waiters += 1;
-        match deadline {
+        match wait.deadline {
             None => self.readable.wait(state),
             Some(deadline) => {
                 self.readable.wait_until(state, deadline);
@@ -122,22 +131,17 @@ impl Queue {
     }
 
     /// The same for one that drives the runtime.
-    async fn ready_or_late(&self, driver: &Driver, now: Instant, deadline: Option<Instant>) {
-        let spins_until = self.spins_until(now, deadline);
-        let looks = deadline.is_some_and(|deadline| deadline <= now);
+    async fn ready_or_late(&self, driver: &Driver, wait: &Wait) {
         let mut turns = 0;
-        while !self.is_ready()
-            && (looks && turns < TURNS_OF_A_LOOK
-                || spins_until > now && Instant::now() < spins_until)
-        {
+        while !self.is_ready() && wait.spins() {
             turns += 1;
-            if turns > TURNS_OF_A_LOOK {
+            if turns > TURNS_OF_A_READ {
                 driver.found_nothing();
             }
             yield_now().await;
         }
-        let ready = poll_fn(|cx| self.poll_ready(cx));
-        match deadline {
+        let ready = Ready::of(self);
+        match wait.deadline {
             None => ready.await,
             Some(deadline) => {
                 let _ = tokio::time::timeout_at(deadline.into(), ready).await;
@@ -145,27 +149,80 @@ impl Queue {
         }
     }
 
-    fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<()> {
-        let mut state = self.state.lock();
-        if state.ready() {
-            return Poll::Ready(());
-        }
-        if !state
-            .driving
-            .iter()
-            .any(|waker| waker.will_wake(cx.waker()))
-        {
-            state.driving.push(cx.waker().clone());
-        }
-        Poll::Pending
-    }
-
     fn is_ready(&self) -> bool {
         self.ready.load(Ordering::Acquire)
     }
+}
 
-    fn spins_until(&self, now: Instant, deadline: Option<Instant>) -> Instant {
-        let end = now + self.options.spin;
-        deadline.map_or(end, |deadline| deadline.min(end))
+/// In so many turns of the runtime what was there when they began is read.
+const TURNS_OF_A_READ: u32 = 2;
+
+/// One wait of a reader.
+struct Wait {
+    spins_until: Instant,
+    deadline: Option<Instant>,
+    /// Whether the reader came soon after one had left.
+    comes_back: bool,
+}
+
+impl Wait {
+    /// Whether there is still time to look again and again.
+    fn spins(&self) -> bool {
+        let now = Instant::now();
+        now < self.spins_until && self.deadline.is_none_or(|deadline| now < deadline)
+    }
+}
+
+/// Ready when the queue is. Until it is dropped, its waker is among those of the queue.
+struct Ready<'a> {
+    queue: &'a Queue,
+    key: u64,
+}
+
+impl<'a> Ready<'a> {
+    fn of(queue: &'a Queue) -> Self {
+        let mut state = queue.state.lock();
+        state.driving.last_key += 1;
+        let key = state.driving.last_key;
+        drop(state);
+        Self { queue, key }
+    }
+}
+
+impl Future for Ready<'_> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let mut state = self.queue.state.lock();
+        if state.ready() {
+            return Poll::Ready(());
+        }
+        state.driving.forget(self.key);
+        state.driving.wakers.push((self.key, cx.waker().clone()));
+        Poll::Pending
+    }
+}
+
+impl Drop for Ready<'_> {
+    fn drop(&mut self) {
+        self.queue.state.lock().driving.forget(self.key);
+    }
+}
+
+/// What wakes the readers of a queue that drive the runtime while they wait.
+#[derive(Default)]
+pub(super) struct Driving {
+    wakers: Vec<(u64, Waker)>,
+    last_key: u64,
+}
+
+impl Driving {
+    /// Wakes them all.
+    pub(super) fn wake(&mut self) {
+        self.wakers.drain(..).for_each(|(_, waker)| waker.wake());
+    }
+
+    fn forget(&mut self, key: u64) {
+        self.wakers.retain(|(of, _)| *of != key);
     }
 }

@@ -6,7 +6,7 @@ use super::{
     Lent, Slice,
     books::{BookKey, Books},
     gap::Gap,
-    receiving::Habit,
+    receiving::{Driving, Habit},
 };
 use crate::{
     event::{Notice, Records, bytes_of},
@@ -23,7 +23,6 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    task::Waker,
 };
 
 /// Events in a chunk at the most: what decodes well in one go.
@@ -96,8 +95,7 @@ pub(crate) struct State {
     pub(super) closed: bool,
     pub(super) woken: bool,
     pub(super) waiters: usize,
-    /// What wakes readers that drive the runtime while they wait.
-    pub(super) driving: Vec<Waker>,
+    pub(super) driving: Driving,
     pub(super) habit: Habit,
     pub(super) signal: Option<ReadySignal>,
     pub(super) sources: Vec<Source>,
@@ -135,7 +133,7 @@ impl State {
             closed: false,
             woken: false,
             waiters: 0,
-            driving: Vec::new(),
+            driving: Driving::default(),
             habit: Habit::default(),
             signal: None,
             sources: Vec::new(),

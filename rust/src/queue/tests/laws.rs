@@ -160,7 +160,11 @@ impl Run {
         let Received::Records(slice) = queue.recv(max, Some(Instant::now())) else {
             return false;
         };
-        slice.events().iter().for_each(|event| self.receive(event));
+        let among = slice.records().among;
+        for event in slice.events() {
+            assert!(among.kinds >> event.kind & 1 == 1 && event.flags & !among.flags == 0);
+            self.receive(event);
+        }
         true
     }
 
