@@ -2,7 +2,7 @@
 //! do, the reader drives it meanwhile ([`drive`](crate::drive)); else it sleeps until a pump has pushed something.
 
 use super::{Queue, Received, State};
-use crate::{drive::Driver, runtime};
+use crate::{drive::Driver, options::QueuePolicy, runtime};
 use parking_lot::MutexGuard;
 use std::{
     mem,
@@ -96,7 +96,9 @@ impl Queue {
         }
         if let Some(slice) = state.take(max.max(1)) {
             self.changed(state);
-            self.room.notify_waiters();
+            if self.options.policy == QueuePolicy::Block {
+                self.room.notify_waiters();
+            }
             return Some(Received::Records(slice));
         }
         if state.is_over() {
