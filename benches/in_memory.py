@@ -28,8 +28,8 @@ def measure(rounds: int, scale: float) -> InMemory:
     lines = [
         "### in-memory channel",
         "",
-        f"{events:,} trades, all in the queue before the first is read; ns of processor time an event, medians of the",
-        "rounds (least to most).",
+        f"{events:,} trades, all in the queue before the first is read, for the second time; ns of processor time an",
+        "event, medians of the rounds (least to most).",
         "",
         "| way | ns an event |",
         "|---|---:|",
