@@ -183,9 +183,9 @@ def test_close_delivers_what_waits_then_what_was_lost_then_why_and_ends() -> Non
     assert stream is not None
     injector.push_many(trades(btc(injector), 3))
     injector.push(trade(btc(injector), 3))
+    *kept, dropped, error = list(stream)
     with pytest.raises(StreamClosedError):
         injector.push(trade(btc(injector), 4))
-    *kept, dropped, error = list(stream)
     assert [item.id for item in kept if isinstance(item, TradeEvent)] == ["t0", "t1", "t2"]
     assert isinstance(dropped, Dropped) and dropped.count == 1
     assert isinstance(error, DataError) and error.variant == "queue_full"
