@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from barter_cffi._ffi import check, ffi, lib
+from barter_cffi._ffi import OK, check, ffi, lib
 
 if TYPE_CHECKING:
     import logging
@@ -106,7 +106,7 @@ class _Pull:
         while not stopping:
             stopping = stop.is_set()  # what was said before that is handed over still
             timeout_ns = 0 if stopping else _LEVELS_ARE_LOOKED_AT_EVERY_NS
-            while check(lib.barter_log_read(timeout_ns, buffer, _BUFFER_BYTES, length)) == lib.BARTER_OK:
+            while check(lib.barter_log_read(timeout_ns, buffer, _BUFFER_BYTES, length)) == OK:
                 for line in bytes(ffi.buffer(buffer, length[0])).splitlines():
                     _hand_over(msgspec.json.decode(line))
                 timeout_ns = 0

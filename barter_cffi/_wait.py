@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from barter_cffi._ffi import lib
+from barter_cffi._ffi import TIMEOUT
 
 FOREVER = -1
 NOW = 0
@@ -47,5 +47,5 @@ def wait(call: Callable[[int], int], deadline: int | None) -> int:
     """Calls `call(timeout_ns)` until its status is not TIMEOUT or the deadline is past; gives the last status."""
     while True:
         status = call(one_wait_ns(left_ns(deadline)))
-        if status != lib.BARTER_TIMEOUT or left_ns(deadline) == 0:
+        if status != TIMEOUT or left_ns(deadline) == 0:
             return status

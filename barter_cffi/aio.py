@@ -16,7 +16,7 @@ from typing import Any
 import anyio
 import anyio.lowlevel
 
-from barter_cffi._ffi import lib
+from barter_cffi._ffi import TIMEOUT
 from barter_cffi._wait import left_ns
 
 
@@ -36,7 +36,7 @@ class Readiness:
         """
         status = look(None)
         left = left_ns(deadline)
-        if status != lib.BARTER_TIMEOUT or left == 0:
+        if status != TIMEOUT or left == 0:
             await anyio.lowlevel.checkpoint()
             return status
         loop = anyio.lowlevel.current_token().native_token
@@ -51,7 +51,7 @@ class Readiness:
                     async with place.lock:
                         return await self._watch(place, look, open_fd)
                 left = left_ns(deadline)
-            return int(lib.BARTER_TIMEOUT)
+            return TIMEOUT
         finally:
             place.users -= 1
             if not place.users:
@@ -71,7 +71,7 @@ class Readiness:
                 with anyio.CancelScope() as place.watching:
                     # Looks once it can be woken: what comes in between is seen by this look or wakes it.
                     status = look(place)
-                    if status != lib.BARTER_TIMEOUT:
+                    if status != TIMEOUT:
                         return status
                     await anyio.wait_readable(fd)
         finally:
@@ -94,11 +94,11 @@ async def wait_for_next(look: Callable[[], int], open_fd: Callable[[], int], dea
     `look` must not wait. `open_fd` gives a descriptor of our own that is readable once there is something that was not
     there when it was given, for those who do not all wait for the same.
     """
-    while (left := left_ns(deadline)) and look() == lib.BARTER_TIMEOUT:
+    while (left := left_ns(deadline)) and look() == TIMEOUT:
         fd = open_fd()
         try:
             # Looks again now that it can be woken: what comes in between is seen by this look or wakes it.
-            if look() == lib.BARTER_TIMEOUT:
+            if look() == TIMEOUT:
                 with anyio.move_on_after(None if deadline is None else left / 1e9):
                     await anyio.wait_readable(fd)
         finally:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
-from barter_cffi._ffi import NO_TIME, check, ffi, lib, ready_fd
+from barter_cffi._ffi import CLOSED, NO_TIME, TIMEOUT, check, ffi, lib, ready_fd
 from barter_cffi._wait import NOW, deadline_after, wait
 from barter_cffi.errors import RecvTimeoutError
 from barter_cffi.event import BookEvent
@@ -258,9 +258,9 @@ class Books(Mapping[Instrument, Book]):
         return status
 
     def _changes(self, status: int, version: Any, timeout: float | None) -> int | None:
-        if check(status) == lib.BARTER_CLOSED:
+        if check(status) == CLOSED:
             return None
-        if status == lib.BARTER_TIMEOUT:
+        if status == TIMEOUT:
             raise RecvTimeoutError(f"no book changed within {timeout} s")
         self._seen = int(version[0])
         return self._seen

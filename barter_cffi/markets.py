@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeAlias
 
 import msgspec
 
-from barter_cffi._ffi import check, ffi, lib, ready_fd, text
+from barter_cffi._ffi import TIMEOUT, check, ffi, lib, ready_fd, text
 from barter_cffi._json import json_bytes
 from barter_cffi._logging import follow
 from barter_cffi._wait import NOW, deadline_after, wait
@@ -110,7 +110,7 @@ def _start(exchange: ExchangeId, kind: InstrumentKindName | None, options: Strea
 
 
 def _listed(exchange: ExchangeId, handle: Any, status: int, timeout: float | None) -> tuple[Market, ...]:
-    if check(status) == lib.BARTER_TIMEOUT:
+    if check(status) == TIMEOUT:
         raise InitTimeoutError(f"{exchange} did not list its markets within {timeout} s")
     rows = msgspec.json.decode(text(lib.barter_markets_json, handle))
     return tuple(Market(row["name"], row["base"], row["quote"], kind_from_json(row["instrument_kind"])) for row in rows)

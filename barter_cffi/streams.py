@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeAlias
 
 import msgspec
 
-from barter_cffi._ffi import check, ffi, last_message, lib, ready_fd, text
+from barter_cffi._ffi import OK, TIMEOUT, check, ffi, last_message, lib, ready_fd, text
 from barter_cffi._json import json_bytes
 from barter_cffi._logging import follow
 from barter_cffi._wait import NOW, deadline_after, wait
@@ -348,21 +348,21 @@ def _start(
 
 
 def _opened(handle: Any, status: int, timeout: float | None) -> DynamicStreams:
-    if check(status) == lib.BARTER_TIMEOUT:
+    if check(status) == TIMEOUT:
         raise InitTimeoutError(_late(timeout, last_message()))
     return DynamicStreams(handle)
 
 
 def _started(status: int, timeout: float | None) -> None:
-    if check(status) == lib.BARTER_TIMEOUT:
+    if check(status) == TIMEOUT:
         raise InitTimeoutError(f"another addition was under way for {timeout} s")
 
 
 def _added(addition: Any, status: int, timeout: float | None) -> None:
-    if check(status) == lib.BARTER_TIMEOUT:
+    if check(status) == TIMEOUT:
         missing = last_message()
         lib.barter_streams_close(addition)
-        if lib.barter_streams_wait(addition, NOW) != lib.BARTER_OK:
+        if lib.barter_streams_wait(addition, NOW) != OK:
             raise InitTimeoutError(_late(timeout, missing))
 
 

@@ -88,6 +88,7 @@ class Turns(ABC):
                         continue
                 with suppress(Empty):
                     turn.told.get(timeout=None if left == FOREVER else left / 1e9)
+            # `_wait.wait` in place: between the library's return and the caller each call counts.
             while True:
                 status = self._wait(one_wait_ns(left_ns(deadline)), max_events)
                 if status != TIMEOUT or left_ns(deadline) == 0:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from functools import partial
 from typing import Any, Literal
 
-from barter_cffi._ffi import check, ffi, last_message, lib, text
+from barter_cffi._ffi import CLOSED, check, ffi, last_message, lib, text
 from barter_cffi._json import json_bytes
 from barter_cffi.errors import ArgumentError, StreamClosedError, SubscriptionError
 from barter_cffi.event import MarketEvent
@@ -165,7 +165,7 @@ class Injector:
         return made.index
 
     def _check(self, status: int) -> None:
-        if check(status) == lib.BARTER_CLOSED:
+        if check(status) == CLOSED:
             raise StreamClosedError(last_message())
         if status == lib.BARTER_NOT_FOUND:
             raise SubscriptionError(last_message())

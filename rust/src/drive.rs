@@ -19,7 +19,7 @@ use tokio::{
 };
 
 /// How long nobody drives, at least, before the keeper does; twice that at the most, and what the machine takes to run
-/// its thread. Shorter alarms cost more where they are set: under a hypervisor the machine is left for each.
+/// its thread. Below the tick of the kernel's clock an alarm costs more where it is set (ADR 14).
 const GRACE: Duration = Duration::from_millis(5);
 
 /// After so many drives in a row that found something at once, the keeper drives.

@@ -17,9 +17,8 @@ use tokio::runtime::{Builder, Handle, Runtime};
 pub const WORKER_THREADS_VARIABLE: &str = "BARTER_WORKER_THREADS";
 
 const THREAD_NAME: &str = "barter-worker";
-/// Stack that a thread must have left to drive. An optimised TLS handshake takes less than 96 KiB of it.
+/// Stack that a thread must have left to drive: a few times what a TLS handshake takes.
 const STACK_MIN: usize = 256 << 10;
-
 const WORKER_THREADS_MAX: usize = 256;
 
 static RUNTIME: OnceLock<Threads> = OnceLock::new();

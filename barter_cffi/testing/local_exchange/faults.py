@@ -118,9 +118,10 @@ def _mistyped(text: str) -> str:
 
 def _is_number(value: object) -> bool:
     try:
-        return not isinstance(value, bool) and float(value) is not None  # type: ignore[arg-type]
+        float(value)  # type: ignore[arg-type]
     except (TypeError, ValueError):
         return False
+    return not isinstance(value, bool)
 
 
 FAULTS: Final[dict[Fault, FaultRow]] = {

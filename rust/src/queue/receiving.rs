@@ -57,29 +57,26 @@ impl Queue {
             deadline,
             comes_back: state.habit.comes_back(began),
         };
-        let drives = wait.comes_back && state.habit.waited_long;
+        let would_drive = wait.comes_back && state.habit.waited_long;
+        let driver = runtime::driver();
         let found = loop {
             let now = Instant::now();
-            if deadline.is_some_and(|deadline| deadline <= now) {
-                if let Some(driver) = runtime::driver() {
+            let ends_within = |time| deadline.is_some_and(|deadline| deadline <= now + time);
+            let driven = driver.filter(|driver| {
+                let drives = driver.is_with_readers() || would_drive && driver.is_idle();
+                drives && !ends_within(SHORT_LIMIT)
+            });
+            if let Some(driver) = driven {
+                let ready = self.ready_or_late(driver, &wait);
+                MutexGuard::unlocked(&mut state, || driver.drive(wait.comes_back, ready));
+            } else {
+                if let Some(driver) = driver {
                     driver.attend_unless_driven();
                 }
-                break Received::Timeout;
-            }
-            let is_short = deadline.is_some_and(|deadline| deadline < now + SHORT_LIMIT);
-            match runtime::driver() {
-                Some(driver)
-                    if !is_short && (driver.is_with_readers() || drives && driver.is_idle()) =>
-                {
-                    let ready = self.ready_or_late(driver, &wait);
-                    MutexGuard::unlocked(&mut state, || driver.drive(wait.comes_back, ready));
+                if ends_within(Duration::ZERO) {
+                    break Received::Timeout;
                 }
-                driver => {
-                    if let Some(driver) = driver {
-                        driver.attend_unless_driven();
-                    }
-                    self.sleep(&mut state, &wait);
-                }
+                self.sleep(&mut state, &wait);
             }
             if let Some(found) = self.look(&mut state, max) {
                 break found;
@@ -114,13 +111,15 @@ impl Queue {
     /// Sleeps until there may be something or the time is up; before that, looks again and again for as long as the
     /// options say.
     fn sleep(&self, state: &mut MutexGuard<'_, State>, wait: &Wait) {
-        MutexGuard::unlocked(state, || {
-            while !self.is_ready() && wait.spins() {
-                std::hint::spin_loop();
+        if wait.spins() {
+            MutexGuard::unlocked(state, || {
+                while !self.is_ready() && wait.spins() {
+                    std::hint::spin_loop();
+                }
+            });
+            if state.ready() {
+                return;
             }
-        });
-        if state.ready() {
-            return;
         }
         state.waiters += 1;
         match wait.deadline {

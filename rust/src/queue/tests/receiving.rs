@@ -148,37 +148,25 @@ fn what_a_closed_queue_ran_ends_at_once_though_its_reader_drove() {
     assert!(median(ends) < Duration::from_millis(2));
 }
 
+/// Receives a few times; another thread ran what filled the queue.
+fn does_not_drive() {
+    let queue = with_spin(Duration::ZERO);
+    for _ in 0..5 {
+        let by = push_later(&queue);
+        let found = queue.recv(1, Some(Instant::now() + LONG));
+        assert!(matches!(found, Received::Records(_)));
+        assert_ne!(by.recv().unwrap(), thread::current().id());
+    }
+}
+
 #[test]
 fn in_a_runtime_of_another_nobody_drives_and_everything_is_received() {
-    let queue = with_spin(Duration::ZERO);
-    let other = tokio::runtime::Builder::new_current_thread()
-        .build()
-        .unwrap();
-    other.block_on(async {
-        for _ in 0..5 {
-            let by = push_later(&queue);
-            assert!(matches!(
-                queue.recv(1, Some(Instant::now() + LONG)),
-                Received::Records(_)
-            ));
-            assert_ne!(by.recv().unwrap(), thread::current().id());
-        }
-    });
+    let other = tokio::runtime::Builder::new_current_thread().build();
+    other.unwrap().block_on(async { does_not_drive() });
 }
 
 #[test]
 fn a_thread_with_little_stack_does_not_drive_and_receives_everything() {
     let small = thread::Builder::new().stack_size(128 << 10);
-    let reader = small.spawn(|| {
-        let queue = with_spin(Duration::ZERO);
-        for _ in 0..5 {
-            let by = push_later(&queue);
-            assert!(matches!(
-                queue.recv(1, Some(Instant::now() + LONG)),
-                Received::Records(_)
-            ));
-            assert_ne!(by.recv().unwrap(), thread::current().id());
-        }
-    });
-    reader.unwrap().join().unwrap();
+    small.spawn(does_not_drive).unwrap().join().unwrap();
 }
