@@ -50,17 +50,24 @@ _REASONS = constants("BARTER_DROPPED_")
 class Records:
     """The memory of one batch of the library: empty until `receive` has filled it, freed with the object."""
 
-    __slots__ = ("__weakref__", "_batch", "_bytes")
+    __slots__ = ("__weakref__", "_batch", "_bytes", "_first", "_head")
 
     def __init__(self) -> None:
         self._bytes: memoryview | None = None
         batch = ffi.new("barter_batch *", {"struct_size": ffi.sizeof("barter_batch")})
+        self._head = memoryview(ffi.buffer(batch))
+        self._first = self._head[_FIRST : _FIRST + EVENT_BYTES]
         self._batch = ffi.gc(batch, lib.barter_batch_free)
 
     def receive(self, stream: Any, max_events: int, timeout_ns: int) -> int:
         """Calls `barter_stream_recv` and gives its status."""
         status: int = _recv(stream, max_events, timeout_ns, self._batch)
         return status
+
+    def clear(self) -> None:
+        """Frees the records: nothing reads them any more, and it can be filled again."""
+        self._bytes = None
+        lib.barter_batch_free(self._batch)
 
     def __len__(self) -> int:
         length: int = self._batch.events_len
@@ -99,12 +106,13 @@ class Records:
 
     def decode_all(self, instruments: Instruments) -> Sequence[Item] | None:
         """The items, where it is known that all are market events of one kind; else None. The shortest way for few."""
-        batch = self._batch
-        decoder = _ONLY.get(batch.kinds)
+        length, kinds = _unpack_head(self._head)
+        decoder = _ONLY.get(kinds)
         if decoder is None:
             return None
+        view = self._first if length == 1 else ffi.buffer(self._batch.events, length * EVENT_BYTES)
         try:
-            return decoder(self, ffi.buffer(batch.events, batch.events_len * EVENT_BYTES), instruments.known)
+            return decoder(self, view, instruments.known)
         except IndexError:  # of an instrument that is not known yet
             return None
 
@@ -128,6 +136,10 @@ class Records:
         return Levels(tuple(columns[0::2].tolist()), tuple(columns[1::2].tolist()), exact)
 
 
+_FIRST: int = ffi.offsetof("barter_batch", "first")
+_LENGTH: int = ffi.offsetof("barter_batch", "events_len")
+_unpack_head = struct.Struct(f"={_LENGTH}xQ{ffi.offsetof('barter_batch', 'kinds') - _LENGTH - 8}xQ").unpack_from
+"""`events_len` and `kinds` of a `barter_batch`, in one go."""
 _recv = lib.barter_stream_recv
 _new_doubles = ffi.new_allocator(should_clear_after_alloc=False)
 

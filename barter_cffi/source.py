@@ -18,7 +18,7 @@ from barter_cffi._wait import NOW, deadline_after
 from barter_cffi.batch import CHUNK, Batch, EventT
 from barter_cffi.errors import DataError, RecvTimeoutError, StreamClosedError
 from barter_cffi.notice import Notice
-from barter_cffi.turn import WAS_CLOSED, Turns
+from barter_cffi.turn import OPENED, WAS_CLOSED, Turns
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -254,14 +254,15 @@ class Source(Turns, Generic[EventT]):
     def _refill(self, deadline: int | None, by: object = None) -> int:
         """As `_fetch`, and what was received is decoded and can be taken; another thread may be faster."""
         self._check_process()
-        status = self._fetch(deadline, CHUNK, by, opens=True)
-        if status == OK and not length_hint(self._unread):
-            self._open()
-        return status
+        return self._opened(self._fetch(deadline, CHUNK, by, opens=True))
 
     async def _refill_async(self, deadline: int | None) -> int:
         self._check_process()
-        status = await self._fetch_async(deadline, CHUNK, opens=True)
+        return self._opened(await self._fetch_async(deadline, CHUNK, opens=True))
+
+    def _opened(self, status: int) -> int:
+        if status == OPENED:
+            return OK
         if status == OK and not length_hint(self._unread):
             self._open()
         return status

@@ -1,5 +1,9 @@
 """A selected stream of the library. What was received waits in two places: `_unread`, the decoded items of the current
 chunk, and `_chunks`, batches not decoded yet. `source` says how it is read.
+
+Both are changed under the lock, with one exception: the one whose turn it is puts what it has decoded into `_unread`
+without it, since that would cost more than all the rest between the library's return and the caller. It does so only
+while `_unread` is `NOTHING` and `_chunks` is empty; then nobody else assigns to `_unread`, under the lock or not.
 """
 
 from __future__ import annotations
@@ -18,6 +22,7 @@ from barter_cffi.metrics import StreamMetrics, stream_metrics
 from barter_cffi.record import Records
 from barter_cffi.source import NOTHING, Source, Taken
 from barter_cffi.subscription import SubKind
+from barter_cffi.turn import OPENED
 
 _ERROR = bytes([lib.BARTER_EVENT_ERROR])
 
@@ -91,9 +96,16 @@ class MarketStream(Source[EventT]):
     def _there(self) -> int | None:
         if self._turn is None and len(self._incoming):
             self._keep()  # a signal came between the library's return and the end of `_received`
-        if self._chunks or length_hint(self._unread):
+        if self._unread is not NOTHING:
+            if length_hint(self._unread):
+                return OK
+            read, self._current = self._current, None
+            if isinstance(read, Records) and self._empty is None:
+                read.clear()  # objects were made of all of it
+                self._empty = read
+            self._unread = NOTHING
+        if self._chunks:
             return OK
-        self._current = None
         return CLOSED if self._ended else None
 
     def _wait(self, timeout_ns: int, max_events: int) -> int:
@@ -103,18 +115,10 @@ class MarketStream(Source[EventT]):
 
     def _received(self, status: int, opens: bool) -> int:
         if status == OK:
+            if opens and self._open_few():
+                return OPENED
             with self._lock:
-                records, empty = self._incoming, self._empty
-                items: Iterable[Any] | None = None
-                # Few things of one kind, as there mostly are, are decoded at once.
-                if opens and not (self._chunks or self._closed or length_hint(self._unread)):
-                    items = records.decode_all(self._instruments)
-                if items is None or empty is None:
-                    self._keep()
-                else:
-                    self._current, self._unread, self._incoming, self._empty = records, iter(items), empty, None
-                    if self._closed:
-                        self._unread = NOTHING
+                self._keep()
             return OK
         if status == HANDLE_CLOSED and not self._closed:
             status = CLOSED  # at exit the library ends all streams
@@ -122,12 +126,27 @@ class MarketStream(Source[EventT]):
             self._ended = True
         return check(status)
 
+    def _open_few(self) -> bool:
+        """Decodes what the library has given, where that is a few things of one kind as it mostly is; whether it has.
+        Without the lock: the module says why that is sound.
+        """
+        records, empty = self._incoming, self._empty
+        items: Iterable[Any] | None = records.decode_all(self._instruments)
+        if items is None or empty is None:
+            return False
+        unread = iter(items)
+        # From the first of these questions to the last assignment there is no call, and nothing else runs.
+        if self._unread is NOTHING and not self._chunks and not self._closed:
+            self._unread, self._current, self._incoming, self._empty = unread, records, empty, None
+            return True
+        return False
+
     def _keep(self) -> None:
         """Puts what the library has given behind the chunks that wait. The lock is held, and nobody receives."""
-        records = self._incoming
-        chunk = self._batch(records)
+        chunk = self._batch(self._incoming)
         empty = Records() if self._empty is None else self._empty
-        self._chunks, self._incoming, self._empty = [*self._chunks, chunk], empty, None
+        chunks = [] if self._closed else [*self._chunks, chunk]
+        self._chunks, self._incoming, self._empty = chunks, empty, None
 
     def _batch(self, records: Records) -> Batch[EventT]:
         return Batch(records, 0, len(records), self._instruments, self.sub_kind)
@@ -175,10 +194,11 @@ class MarketStream(Source[EventT]):
             items = [*self._unread]
             try:
                 batch, unread, chunks = self._first_rows(items, max_events)
-                found = [] if batch is None else [(self, batch)]
-                taken[:], self._unread, self._chunks = found, unread, chunks
+                if batch is not None:
+                    taken[:], self._unread, self._chunks = [(self, batch)], unread, chunks
             except BaseException:
-                self._unread = iter(items)
+                if items:
+                    self._unread = iter(items)
                 raise
 
     def _first_rows(self, items: list[Any], max_events: int) -> tuple[Batch[EventT] | None, Iterator[Any], list[Any]]:
@@ -188,23 +208,26 @@ class MarketStream(Source[EventT]):
         current = self._current
         if items and current is not None:
             if isinstance(current, Records):
-                current = self._batch(current)
+                current = self._current = self._batch(current)  # which outlives what was read
             first = len(current) - len(items)
             return current._part(first, first + max_events), iter(items[max_events:]), self._chunks
         if not self._chunks:
-            return None, NOTHING, []
+            return None, iter(items), []
         batch, *waiting = self._chunks
         if len(batch) > max_events:
             waiting.insert(0, batch._part(max_events, len(batch)))
             batch = batch._part(0, max_events)
-        return batch, NOTHING, waiting
+        return batch, iter(items), waiting
 
     def _give_back(self, batch: Batch[Any]) -> None:
         """Puts a batch that its caller will not get in front of everything again."""
         with self._lock:
+            waiting = self._chunks
+            self._chunks = [batch, *waiting]  # now nobody puts anything into `_unread` meanwhile
             items = [*self._unread]
-            rest, _, chunks = self._first_rows(items, len(items)) if items else (None, NOTHING, self._chunks)
-            self._unread, self._chunks = NOTHING, [batch, *([rest] if rest else []), *chunks]
+            if items:
+                rest, _, _ = self._first_rows(items, len(items))
+                self._unread, self._chunks = NOTHING, [batch, *([rest] if rest else []), *waiting]
         try:
             self._tell(None)
         except BaseException:  # of a signal: whatever of it was done, it is done now

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from barter_cffi.aio import Readiness
 
 WAS_CLOSED = "the stream was closed"
+OPENED = -1
+"""A status of this package's: OK, and the next item can be taken."""
 
 
 class Listener(Protocol):
@@ -53,8 +55,8 @@ class Turns(ABC):
 
     @abstractmethod
     def _received(self, status: int, opens: bool) -> int:
-        """Keeps what `_wait` has found: OK, TIMEOUT or CLOSED. Called by the one whose turn it is. `opens`: it is to be
-        decoded, which may be done here.
+        """Keeps what `_wait` has found; OK, OPENED, TIMEOUT or CLOSED. Called by the one whose turn it is. `opens`: it
+        is to be decoded, which may be done here.
         """
 
     @abstractmethod
@@ -62,7 +64,8 @@ class Turns(ABC):
         """A descriptor of the caller's own that is readable when looking would give something."""
 
     def _fetch(self, deadline: int | None, max_events: int, by: object = None, *, opens: bool = False) -> int:
-        """OK when something was received and not yet taken, TIMEOUT when the deadline is past, CLOSED at the end.
+        """OK when something was received and not yet taken, or OPENED; TIMEOUT when the deadline is past, CLOSED at the
+        end.
 
         `by` is the listener on whose behalf this is, which need not be told. `opens`: see `_received`.
         """
@@ -83,11 +86,12 @@ class Turns(ABC):
                     left = one_wait_ns(left_ns(deadline))
                     if left == 0:
                         return TIMEOUT
-                    self._waiting.add(turn.told)
+                    told = turn.told = turn.told or SimpleQueue()
+                    self._waiting.add(told)
                     if self._turn is None:  # given up before this one waited, so it may not be told
                         continue
                 with suppress(Empty):
-                    turn.told.get(timeout=None if left == FOREVER else left / 1e9)
+                    told.get(timeout=None if left == FOREVER else left / 1e9)
             # `_wait.wait` in place: between the library's return and the caller each call counts.
             while True:
                 status = self._wait(one_wait_ns(left_ns(deadline)), max_events)
@@ -134,7 +138,7 @@ class Turns(ABC):
             if self._waiting or self._listeners:
                 self._tell(by)
             turn.is_to_be_told = False
-        if self._waiting:
+        if turn.told is not None:
             self._waiting.discard(turn.told)
 
     def _tell(self, by: object) -> None:
@@ -165,5 +169,5 @@ class _Turn:
     __slots__ = ("is_to_be_told", "told")
 
     def __init__(self) -> None:
-        self.told: SimpleQueue[None] = SimpleQueue()
+        self.told: SimpleQueue[None] | None = None
         self.is_to_be_told = False

@@ -97,6 +97,43 @@ def test_a_batch_outlives_its_stream_and_its_set(memory: MakesStreams) -> None:
     assert sorted(map(repr, items)) == sorted(map(repr, sent))
 
 
+def test_a_batch_of_what_recv_has_left_stays_as_it_is_while_the_stream_goes_on(memory: MakesStreams) -> None:
+    streams, injector = memory((EXCHANGE, "trades"))
+    stream = streams.select_trades(EXCHANGE)
+    assert stream is not None
+    assert stream.try_recv() is None
+    sent = trades(btc(injector), 9)
+    injector.push_many(sent[:3])
+    assert stream.recv(BOUND_S) == sent[0]
+    left = stream.recv_batch(1, timeout=BOUND_S)
+    assert left is not None
+    for one in sent[2:]:
+        if one is not sent[2]:
+            injector.push(one)
+        assert stream.recv(BOUND_S) == one
+    assert list(left) == sent[1:2]
+
+
+@pytest.mark.parametrize("place", range(5))
+def test_what_comes_by_itself_is_what_comes_among_others(memory: MakesStreams, place: int) -> None:
+    kinds = ("trades", "l1", "l2", "l2", "liquidations")
+    streams, injector = memory(*[(EXCHANGE, kind) for kind in sorted(set(kinds))])
+    stream = streams.select_all()
+    sent = one_of_each(btc(injector))[place]
+    assert stream.try_recv() is None
+    received: list[Any] = []
+    for count in (1, 1, 3, 1):
+        injector.push_many([sent] * count)
+        received += [stream.recv(BOUND_S) for _ in range(count)]
+    assert received == [sent] * 6
+    assert len(set(map(repr, received))) == 1
+    injector.error(EXCHANGE, kinds[place], "boom")
+    with pytest.raises(DataError, match="boom"):
+        stream.recv(BOUND_S)
+    injector.reconnecting(EXCHANGE, kinds[place])
+    assert isinstance(stream.recv(BOUND_S), Reconnecting)
+
+
 def test_a_closed_batch_lets_go_of_its_memory_and_what_was_read_stays(memory: MakesStreams) -> None:
     batch, sent = batch_of(memory, 5)
     items = list(batch)

@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from operator import length_hint
 from pathlib import Path
 from types import FrameType
 from typing import Any, TypeAlias, TypeVar
@@ -227,6 +228,64 @@ def test_8_threads_on_one_stream_by_mixed_calls_lose_and_duplicate_nothing(seed:
     received = [reader.result() for reader in readers]
     assert all(numbers == sorted(numbers) for numbers in received)
     assert sorted(number for numbers in received for number in numbers) == list(range(sent))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_8_threads_lose_and_duplicate_nothing_of_what_comes_one_by_one(seed: int) -> None:
+    stream, _streams, injector = one_stream()
+    template, chance = trade(injector, 0), random.Random(seed)
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        readers = [InThread(MixedReader(stream, 8 * seed + number).read) for number in range(8)]
+        sent = 0
+        while sent < 6_000:
+            run = range(sent, sent + chance.choice((1, 1, 1, 2, 5)))
+            injector.push_many(TradeEvent(1.0, 2.0, Side.BUY, str(n), template.instrument, 0, 0) for n in run)
+            sent = run.stop
+        injector.close("binance_spot", "trades")
+        received = [reader.result() for reader in readers]
+    finally:
+        sys.setswitchinterval(interval)
+    assert all(numbers == sorted(numbers) for numbers in received)
+    assert sorted(number for numbers in received for number in numbers) == list(range(sent))
+
+
+def test_what_a_reader_decodes_while_another_looks_for_a_batch_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream, _streams, injector = one_stream()
+    reader, first_rows = in_wait(stream.recv), MarketStream._first_rows
+
+    def meanwhile(this: AnyStream, items: list[Any], max_events: int) -> Any:
+        if not items:
+            monkeypatch.undo()
+            injector.push_many([trade(injector, 0), trade(injector, 1)])
+            assert reader.result().id == "0"
+        return first_rows(this, items, max_events)
+
+    monkeypatch.setattr(MarketStream, "_first_rows", meanwhile)
+    batch = stream.try_recv_batch()
+    assert batch is not None
+    assert [item.id for item in batch] == ["1"]
+
+
+def test_what_a_reader_decodes_while_another_looks_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream, _streams, injector = one_stream()
+    reader = in_wait(stream.recv)
+
+    def push() -> None:
+        monkeypatch.undo()
+        injector.push_many([trade(injector, 0), trade(injector, 1)])
+        assert reader.result().id == "0"
+
+    def meanwhile(unread: Any) -> int:
+        push()
+        return length_hint(unread)
+
+    monkeypatch.setattr("barter_cffi.stream.length_hint", meanwhile)
+    assert stream.try_recv() is None  # it need not ask how much is left of nothing
+    if reader.thread.is_alive():
+        push()
+    assert there(stream.recv(BOUND_S)).id == "1"
 
 
 def test_a_stream_selected_while_its_set_closes_is_closed_too() -> None:

@@ -49,7 +49,7 @@ extern "C" {
 
 enum {
   /** `major << 16 | minor` of this header. */
-  BARTER_ABI_VERSION = 65539
+  BARTER_ABI_VERSION = 65540
 };
 
 /** `barter_event.instrument` of a record that belongs to none. */
@@ -438,6 +438,8 @@ typedef struct {
   uint32_t flags;
   /** Zero. */
   uint32_t reserved;
+  /** A copy of the first record: of a batch of one this struct says it all, but for levels and text. Since 1.4. */
+  barter_event first;
 } barter_batch;
 
 /** The state of a maintained order book at one moment. */

@@ -1,7 +1,7 @@
 /* The declarations of barter.h for cffi; written by `build.py header`. */
 
 enum {
-  BARTER_ABI_VERSION = 65539
+  BARTER_ABI_VERSION = 65540
 };
 
 enum {
@@ -216,6 +216,7 @@ typedef struct {
   uint64_t kinds;
   uint32_t flags;
   uint32_t reserved;
+  barter_event first;
 } barter_batch;
 
 typedef struct {

@@ -83,9 +83,12 @@ static void trades(barter_streams *streams, barter_test_injector *injector, uint
     CHECK(second->id.text_offset + second->id_len <= batch.text_len);
     CHECK(memcmp(batch.text + second->id.text_offset, long_id, second->id_len) == 0);
 
+    CHECK(memcmp(&batch.first, &batch.events[0], sizeof batch.first) == 0);
+
     barter_batch copy = batch;
     CHECK(barter_batch_free(&batch) == BARTER_OK);
     CHECK(batch.events == NULL && batch.owner == 0 && batch.struct_size == sizeof batch);
+    CHECK(batch.first.kind == 0 && batch.first.time_exchange_ns == 0);
     CHECK(barter_batch_free(&batch) == BARTER_OK);
     CHECK(barter_batch_free(&copy) == BARTER_INVALID_HANDLE);
     CHECK(barter_stream_free(stream) == BARTER_OK);

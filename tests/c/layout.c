@@ -31,7 +31,8 @@ int main(void) {
     AT(barter_batch, owner, 56);
     AT(barter_batch, kinds, 64);
     AT(barter_batch, flags, 72);
-    CHECK(sizeof(barter_batch) == 80);
+    AT(barter_batch, first, 80);
+    CHECK(sizeof(barter_batch) == 208);
 
     /* The library agrees. */
     char layout[4096];

@@ -13,7 +13,7 @@ use std::{mem::offset_of, sync::Arc};
 /// Records with the levels and text that they refer to: immutable, independent of its stream, readable from any thread
 /// until it is freed.
 #[repr(C)]
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub struct BarterBatch {
     /// Set by the caller: the size it knows; the library writes no further.
     pub struct_size: u32,
@@ -40,6 +40,8 @@ pub struct BarterBatch {
     pub flags: u32,
     /// Zero.
     pub reserved: u32,
+    /// A copy of the first record: of a batch of one this struct says it all, but for levels and text. Since 1.4.
+    pub first: BarterEvent,
 }
 
 /// What it was in ABI 1.0.
@@ -60,6 +62,7 @@ impl BarterBatch {
             kinds: 0,
             flags: 0,
             reserved: 0,
+            first: BarterEvent::ZERO,
         }
     }
 
@@ -96,6 +99,7 @@ impl BarterBatch {
             kinds,
             flags: flags.into(),
             reserved: 0,
+            first: events.first().copied().unwrap_or(BarterEvent::ZERO),
         };
         batch.owner = handle::insert(slice)?;
         // SAFETY: the caller vouches for it; the size was checked before the write.

@@ -1,7 +1,7 @@
 //! The constants of the C ABI, as the header has them. A test holds them against the tables that they come from.
 
 /// `major << 16 | minor` of this header.
-pub const BARTER_ABI_VERSION: i32 = 0x1_0003;
+pub const BARTER_ABI_VERSION: i32 = 0x1_0004;
 
 /// `barter_event.instrument` of a record that belongs to none.
 pub const BARTER_NO_INSTRUMENT: u32 = u32::MAX;

@@ -176,6 +176,25 @@ const _: () = {
 };
 
 impl BarterEvent {
+    /// No record.
+    pub(crate) const ZERO: Self = Self {
+        time_exchange_ns: 0,
+        time_received_ns: 0,
+        instrument: 0,
+        exchange: 0,
+        kind: 0,
+        flags: 0,
+        payload: BarterPayload {
+            liquidation: BarterLiquidation {
+                price: 0.0,
+                quantity: 0.0,
+                time_ns: 0,
+                side: 0,
+                reserved: [0; 79],
+            },
+        },
+    };
+
     /// The trade, of a record of one.
     #[inline]
     pub fn trade(&self) -> Option<&BarterTrade> {
