@@ -335,7 +335,7 @@ def test_a_cancelled_addition_leaves_nothing_of_it_and_closing_the_set_ends_one(
 
             for one in (OKX, ETH):  # one is under way, the other waits for its turn
                 tasks.start_soon(add, one)
-            await anyio.wait_all_tasks_blocked()
+                await anyio.wait_all_tasks_blocked()
             streams.close()
 
     run(main)

@@ -9,6 +9,7 @@ use std::{
     pin::Pin,
     sync::atomic::Ordering,
     task::{Context, Poll, Waker},
+    thread,
     time::{Duration, Instant},
 };
 use tokio::task::yield_now;
@@ -59,6 +60,14 @@ impl Queue {
         };
         let would_drive = wait.comes_back && state.habit.waited_long;
         let driver = runtime::driver();
+        if would_drive && driver.is_some_and(|driver| !driver.is_idle()) {
+            // On the same processor the keeper has not come to its own wait since it woke this thread.
+            MutexGuard::unlocked(&mut state, thread::yield_now);
+            if let Some(found) = self.look(&mut state, max) {
+                state.habit.leaves(None);
+                return found;
+            }
+        }
         let found = loop {
             let now = Instant::now();
             let ends_within = |time| deadline.is_some_and(|deadline| deadline <= now + time);
