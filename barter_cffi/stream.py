@@ -135,9 +135,13 @@ class MarketStream(Source[EventT]):
         if items is None or empty is None:
             return False
         unread = iter(items)
-        # From the first of these questions to the last assignment there is no call, and nothing else runs.
+        # From the first of these questions to the last assignment there is no call, and nothing is made that the
+        # garbage collector would count, so that nothing else runs.
         if self._unread is NOTHING and not self._chunks and not self._closed:
-            self._unread, self._current, self._incoming, self._empty = unread, records, empty, None
+            self._unread = unread
+            self._current = records
+            self._incoming = empty
+            self._empty = None
             return True
         return False
 
